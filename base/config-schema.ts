@@ -1,0 +1,206 @@
+/**
+ * Every setting, with its default, its bounds and its description: the single source of the
+ * configuration file's checks, of the environment names and flags, and of docs/configuration.md.
+ */
+import { z } from 'zod';
+
+const port = z.number().int().min(0).max(65_535);
+const bytes = z.number().int().min(1);
+const count = z.number().int().min(1);
+const host = z.string().min(1);
+const secret = z.string();
+
+const listener = (defaultPort: number, what: string) => ({
+  host: host.default('127.0.0.1').describe(`Address that ${what} listens on.`),
+  port: port.default(defaultPort).describe(`Port of ${what}; 0 takes a free one.`),
+});
+
+const mqtt = z.strictObject(listener(1883, 'MQTT over TCP'));
+const mqtts = z.strictObject({
+  ...listener(8883, 'MQTT over TLS (with tls.cert)'),
+});
+const ws = z.strictObject({
+  ...listener(8083, 'MQTT over WebSocket'),
+  path: z.string().startsWith('/').default('/mqtt').describe('Path of the WebSocket endpoint.'),
+});
+const wss = z.strictObject({
+  ...listener(8084, 'MQTT over WebSocket with TLS (with tls.cert)'),
+});
+const tls = z.strictObject({
+  cert: z.string().default('').describe('PEM file of the certificate chain; empty: no TLS.'),
+  key: z.string().default('').describe('PEM file of the private key.'),
+});
+const edge = z.strictObject({
+  id: z
+    .string()
+    .regex(/^[A-Za-z0-9._-]{1,64}$/)
+    .default('edge-1')
+    .describe('Name of this edge, unique in the fleet: letters, digits, dot, dash, underscore.'),
+  region: z.string().default('local').describe('Where this edge stands; shown to operators.'),
+  cores: z
+    .array(z.string().regex(/^.+:\d+$/))
+    .min(1)
+    .default(['127.0.0.1:7400'])
+    .describe('Trunk addresses of the cores, host:port, tried in order.'),
+  http_host: host.default('127.0.0.1').describe("Address of the edge's own metrics and health."),
+  http_port: port
+    .default(8081)
+    .describe("Port of the edge's own /metrics, /healthz and /readyz; 0 takes a free one."),
+});
+const core = z.strictObject({
+  id: z
+    .string()
+    .regex(/^[A-Za-z0-9._-]{1,64}$/)
+    .default('core-1')
+    .describe('Name of this core.'),
+});
+const trunk = z.strictObject({
+  ...listener(7400, 'the trunk, where edges connect,'),
+  token: secret
+    .default('')
+    .describe('Shared secret of edges and cores. Needed when the trunk is not on loopback.'),
+});
+const gateway = z.strictObject({
+  ...listener(7500, 'the front door, where gateways connect,'),
+  token: secret
+    .default('')
+    .describe('Bearer token of gateways. Needed when the front door is not on loopback.'),
+});
+const http = z.strictObject({
+  ...listener(8080, "the operators' HTTP"),
+  token: secret
+    .default('')
+    .describe('Bearer token of operators. Needed when HTTP is not on loopback.'),
+  ready_edges: z
+    .number()
+    .int()
+    .min(0)
+    .default(0)
+    .describe('Edges that must be attached before the core says it is ready.'),
+});
+const user = z.strictObject({
+  username: z.string().min(1).describe('User name of a device.'),
+  password_sha256: z
+    .string()
+    .regex(/^[0-9a-f]{64}$/)
+    .describe('SHA-256 of its password, 64 hexadecimal digits.'),
+});
+const auth = z.strictObject({
+  anonymous: z
+    .boolean()
+    .default(false)
+    .describe(
+      'Let devices in without a user name on any address. On loopback they always are, unless auth.users is set.',
+    ),
+  users: z.array(user).default([]).describe('Devices that may connect. Once set, no other may.'),
+});
+const log = z.strictObject({
+  level: z
+    .enum(['trace', 'debug', 'info', 'warn', 'error', 'silent'])
+    .default('info')
+    .describe('The least severe lines to write.'),
+  format: z
+    .enum(['auto', 'json', 'pretty'])
+    .default('auto')
+    .describe('auto is pretty on a terminal and JSON elsewhere.'),
+});
+const limits = z.strictObject({
+  connections: count.default(10_000).describe('MQTT connections of one edge.'),
+  packet_bytes: bytes
+    .max(16 * 1024 * 1024)
+    .default(1024 * 1024)
+    .describe('Largest MQTT packet that a device may send.'),
+  output_bytes: bytes
+    .default(4 * 1024 * 1024)
+    .describe('Bytes waiting for one slow device; past it QoS 0 is dropped and QoS 1 and 2 queue.'),
+  drain_seconds: count
+    .default(30)
+    .describe('How long a device may leave its bytes unread before it is disconnected.'),
+  inflight: count
+    .max(65_535)
+    .default(64)
+    .describe('Deliveries of QoS 1 and 2 to one session that wait for its acknowledgement.'),
+  queue_messages: count.default(10_000).describe('Messages that wait for one session.'),
+  queue_bytes: bytes
+    .default(16 * 1024 * 1024)
+    .describe('Bytes of messages that wait for one session.'),
+  session_expiry_seconds: count
+    .default(7 * 24 * 3600)
+    .describe('How long a session without a connection is kept.'),
+  subscriptions: count.default(1_000).describe('Subscriptions of one session.'),
+  spool_bytes: bytes
+    .default(1024 * 1024 * 1024)
+    .describe('Size of the spool on disk; when full, QoS 1 and 2 publishers wait.'),
+  log_bytes: bytes
+    .default(1024 * 1024 * 1024)
+    .describe("Size of the core's log; past it the oldest goes, counted."),
+  log_seconds: count.default(2 * 3600).describe("Age past which the core's log is trimmed."),
+  gateway_devices: count.default(10_000).describe('Devices attached behind one gateway stream.'),
+});
+
+const sections = { mqtt, mqtts, ws, wss, tls, edge, core, trunk, gateway, http, auth, log, limits };
+
+export const configSchema = z.strictObject({
+  data: z.string().min(1).default('./data').describe('Folder of everything that is kept.'),
+  mqtt: mqtt.prefault({}),
+  mqtts: mqtts.prefault({}),
+  ws: ws.prefault({}),
+  wss: wss.prefault({}),
+  tls: tls.prefault({}),
+  edge: edge.prefault({}),
+  core: core.prefault({}),
+  trunk: trunk.prefault({}),
+  gateway: gateway.prefault({}),
+  http: http.prefault({}),
+  auth: auth.prefault({}),
+  log: log.prefault({}),
+  limits: limits.prefault({}),
+});
+
+export type Config = z.infer<typeof configSchema>;
+export type Limits = Config['limits'];
+
+/** One setting as documentation, environment and flags see it. */
+export interface Setting {
+  /** Path in the file, such as `mqtt.port`. */
+  readonly path: string;
+  /** Environment variable, such as `TRUNKLINE_MQTT_PORT`. */
+  readonly env: string;
+  /** Flag, such as `mqtt-port` (written with two dashes). */
+  readonly flag: string;
+  readonly description: string;
+  readonly kind: 'string' | 'number' | 'boolean' | 'list' | 'table-list';
+  readonly defaultValue: unknown;
+}
+
+/** All settings in the order of the schema. */
+export function settings(): Setting[] {
+  const defaults = configSchema.parse({}) as unknown as Record<string, unknown>;
+  const list = [settingOf('data', configSchema.shape.data.description ?? '', defaults['data'])];
+  for (const [section, schema] of Object.entries(sections)) {
+    const values = defaults[section] as Record<string, unknown>;
+    for (const [key, field] of Object.entries(schema.shape)) {
+      list.push(settingOf(`${section}.${key}`, field.description ?? '', values[key]));
+    }
+  }
+  return list;
+}
+
+function settingOf(path: string, description: string, defaultValue: unknown): Setting {
+  return {
+    path,
+    env: `TRUNKLINE_${path.replace('.', '_').toUpperCase()}`,
+    flag: path.replace('.', '-').replaceAll('_', '-'),
+    description,
+    kind: kindOf(path, defaultValue),
+    defaultValue,
+  };
+}
+
+function kindOf(path: string, value: unknown): Setting['kind'] {
+  if (path === 'auth.users') return 'table-list';
+  if (Array.isArray(value)) return 'list';
+  if (typeof value === 'number') return 'number';
+  if (typeof value === 'boolean') return 'boolean';
+  return 'string';
+}

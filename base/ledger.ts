@@ -1,0 +1,110 @@
+/**
+ * The books of a process: every publication accepted must end in exactly one counted place for
+ * each session that wanted it. Reasons are stable words; they are label values of the metrics.
+ */
+import type { Counter, Metrics } from './metrics.ts';
+
+/** Why a publication was refused at the door: the sender was told, or its connection closed. */
+export type RefusedReason =
+  | 'topic-invalid'
+  | 'not-authorized'
+  | 'too-large'
+  | 'malformed'
+  | 'spool-full'
+  | 'overloaded';
+
+/** Why an accepted publication did not reach one of its sessions or links. */
+export type DroppedReason =
+  | 'queue-full'
+  | 'slow-reader'
+  | 'offline-qos0'
+  | 'link-down-qos0'
+  | 'link-full-qos0'
+  | 'session-ended'
+  | 'log-retention'
+  | 'gateway-slow';
+
+export class Ledger {
+  readonly #metrics: Metrics;
+  readonly #refused = new Map<string, Counter>();
+  readonly #dropped = new Map<string, Counter>();
+  /** Publications taken in from devices or gateways, by QoS. */
+  readonly accepted: readonly [Counter, Counter, Counter];
+  /** Deliveries completed: written (QoS 0) or acknowledged (QoS 1 and 2), by QoS of the delivery. */
+  readonly delivered: readonly [Counter, Counter, Counter];
+  /** Publications taken in that nobody here wanted at that moment. */
+  readonly unclaimed: Counter;
+  /** Publications that went up the trunk, and that came down. */
+  readonly uplinked: Counter;
+  readonly downlinked: Counter;
+  /** Copies of what was seen before, recognised and not passed on. */
+  readonly repeats: Counter;
+
+  constructor(metrics: Metrics) {
+    this.#metrics = metrics;
+    const byQos = (name: string, help: string) =>
+      [0, 1, 2].map((qos) =>
+        metrics.counter(name, help, { qos: String(qos) }),
+      ) as unknown as readonly [Counter, Counter, Counter];
+    this.accepted = byQos('trunkline_accepted_total', 'Publications accepted, by QoS.');
+    this.delivered = byQos('trunkline_delivered_total', 'Deliveries completed, by QoS.');
+    this.unclaimed = metrics.counter(
+      'trunkline_unclaimed_total',
+      'Publications accepted that no session here wanted.',
+    );
+    this.uplinked = metrics.counter('trunkline_uplinked_total', 'Publications sent up the trunk.');
+    this.downlinked = metrics.counter(
+      'trunkline_downlinked_total',
+      'Publications that came down the trunk.',
+    );
+    this.repeats = metrics.counter(
+      'trunkline_repeats_total',
+      'Repeats recognised and not passed on.',
+    );
+  }
+
+  refused(reason: RefusedReason, count = 1): void {
+    this.#by(
+      this.#refused,
+      'trunkline_refused_total',
+      'Publications refused, by reason.',
+      reason,
+    ).add(count);
+  }
+
+  dropped(reason: DroppedReason, count = 1): void {
+    this.#by(
+      this.#dropped,
+      'trunkline_dropped_total',
+      'Deliveries dropped, by policy.',
+      reason,
+    ).add(count);
+  }
+
+  get acceptedCount(): number {
+    return sum(this.accepted);
+  }
+
+  get deliveredCount(): number {
+    return sum(this.delivered);
+  }
+
+  get droppedCount(): number {
+    let total = 0;
+    for (const counter of this.#dropped.values()) total += counter.value;
+    return total;
+  }
+
+  #by(counters: Map<string, Counter>, name: string, help: string, reason: string): Counter {
+    let counter = counters.get(reason);
+    if (counter === undefined) {
+      counter = this.#metrics.counter(name, help, { reason });
+      counters.set(reason, counter);
+    }
+    return counter;
+  }
+}
+
+function sum(counters: readonly Counter[]): number {
+  return counters.reduce((total, counter) => total + counter.value, 0);
+}

@@ -1,0 +1,22 @@
+/** One message as it travels through a tier, whatever door it came by. */
+
+export type Qos = 0 | 1 | 2;
+
+export interface Publication {
+  readonly topic: string;
+  /** May be a view of a larger buffer; whoever keeps it longer than a turn copies it. */
+  readonly payload: Buffer;
+  readonly qos: Qos;
+  readonly retain: boolean;
+  /** Encoded MQTT 5 properties without their length prefix; null for none. */
+  readonly properties: Buffer | null;
+  /** When it was accepted, milliseconds since the epoch on this process's clock. */
+  readonly acceptedAt: number;
+  /** Edge or gateway where it entered; empty for this process. */
+  readonly origin: string;
+}
+
+/** Bytes a publication counts for in queues: what its frame would be, near enough. */
+export function publicationBytes(publication: Publication): number {
+  return publication.topic.length + publication.payload.length + 16;
+}

@@ -1,0 +1,70 @@
+/** What the bridge needs from outside; `cli/` connects it to the broker. */
+import type { Publication } from '../base/publication.ts';
+import type { Session } from '../proto/gen/trunkline/v1/session.ts';
+import type { EdgeStats } from '../proto/gen/trunkline/v1/trunk.ts';
+
+/** A publication that came down, with its position in the core's log of its lane (0 for QoS 0). */
+export interface Downlinked {
+  readonly publication: Publication;
+  readonly position: number;
+}
+
+/** The edge's broker, seen from the trunk. */
+export interface LocalDelivery {
+  /**
+   * Routes publications of one lane in order. Resolves when everything that a kept session here
+   * needs is durable in the spool; only then may the position be acknowledged.
+   */
+  deliver(
+    from: { readonly lane: number; readonly logEpoch: string },
+    items: readonly Downlinked[],
+  ): Promise<void>;
+  /** Every filter that some session here wants, for a snapshot of interest. */
+  wantedFilters(): Iterable<string>;
+  /** Every session, for a snapshot of session facts. */
+  sessions(): Iterable<Session>;
+  /** Totals for the operators; the bridge fills in its own part. */
+  stats(): Pick<
+    EdgeStats,
+    | 'receivedMessages'
+    | 'deliveredMessages'
+    | 'droppedMessages'
+    | 'connectedSessions'
+    | 'startedAtMs'
+  >;
+}
+
+/** A spooled publication that goes up, with its place on its lane. */
+export interface UplinkRecord {
+  readonly publication: Publication;
+  /** Sequence in the spool. */
+  readonly sequence: number;
+  readonly lane: number;
+  /** Sequence on the lane, from 1, without gaps. */
+  readonly laneSequence: number;
+}
+
+/** The spool, seen from the lanes. */
+export interface UplinkLog {
+  /** Identity of the spool; lane sequences are meaningful within it. */
+  readonly epoch: string;
+  /** The lowest lane sequence still held, or the next to come when none is. */
+  oldestOf(lane: number): number;
+  /** The highest durable lane sequence; 0 for none yet. */
+  newestOf(lane: number): number;
+  /** Durable uplink records of a lane from a lane sequence on, in order, in chunks; ends at the
+   * durable end. */
+  readLane(lane: number, fromLaneSequence: number): AsyncIterable<readonly UplinkRecord[]>;
+  /** Calls after each group commit with the records of it that go up, in order. */
+  onUplink(listener: (records: readonly UplinkRecord[]) => void): void;
+  /** The core has made the lane durable through this lane sequence: it may be freed. */
+  acknowledge(lane: number, throughLaneSequence: number): void;
+  /** Where the downlink of a lane stands, by what is durable here. */
+  downlinkPosition(lane: number): { readonly logEpoch: string; readonly position: number };
+  /** Notes that everything through the position was dealt with; made durable within a second. */
+  notePosition(lane: number, at: { readonly logEpoch: string; readonly position: number }): void;
+  /** Durable uplink records above the acknowledged ones. */
+  readonly backlog: number;
+  /** Bytes on disk. */
+  readonly bytes: number;
+}

@@ -1,0 +1,73 @@
+/** What the broker needs from outside; `cli/` connects it to the bridge. */
+import type { Publication } from '../base/publication.ts';
+import type { Session } from '../proto/gen/trunkline/v1/session.ts';
+
+/** Where a spooled publication came from. */
+export type SpoolSource =
+  | { readonly kind: 'device' }
+  /** Down the trunk: the position in the core's log of that lane. */
+  | {
+      readonly kind: 'trunk';
+      readonly logEpoch: string;
+      readonly lane: number;
+      readonly position: number;
+    };
+
+/** A publication on its way into the log. */
+export interface LogPublication {
+  readonly kind: 'publication';
+  readonly publication: Publication;
+  readonly source: SpoolSource;
+  /** QoS 2 from a device with a kept session: who, and its packet identifier; else '' and 0. */
+  readonly clientId: string;
+  readonly packetId: number;
+}
+
+/** PUBREL came: the packet identifier of the client may be used again. */
+export interface LogRelease {
+  readonly kind: 'release';
+  readonly clientId: string;
+  readonly packetId: number;
+}
+
+export type LogEntry = LogPublication | LogRelease;
+
+/** An entry with its place. Sequences count up by one across the whole log. */
+export type LoggedEntry = LogEntry & { readonly sequence: number };
+
+/** The edge's durable log. */
+export interface MessageLog {
+  /** Everything up to this sequence is on disk. */
+  readonly durableThrough: number;
+  /** True when so much waits for the disk that publishers must pause. */
+  readonly isSaturated: boolean;
+  /** Queues for the next group commit and returns its sequence. */
+  append(entry: LogEntry): number;
+  /** Calls after each group commit, in sequence order. */
+  onDurable(listener: (through: number) => void): void;
+  /** Calls when `isSaturated` falls back to false. */
+  onRelief(listener: () => void): void;
+  /** Entries from a sequence on up to the durable end, in order, in chunks. */
+  read(fromSequence: number): AsyncIterable<readonly LoggedEntry[]>;
+  /** One publication by its sequence; null when the log no longer has it. */
+  get(sequence: number): Promise<Publication | null>;
+  /** The log keeps everything from the lowest sequence that any holder names. */
+  addHolder(lowest: () => number): void;
+}
+
+/** The broker's way up to the core. */
+export interface Uplink {
+  /** A publication of QoS 0 that is not retained. Never waits. */
+  offer(publication: Publication): void;
+  /** The first session here wants the filter. Resolves when the core's retained messages for it
+   * have arrived, or at once when no core is in reach. */
+  want(filter: string): Promise<void>;
+  /** The last session here gave up the filter. */
+  unwant(filter: string): void;
+}
+
+/** Hears of sessions; never waits. */
+export interface SessionListener {
+  sessionChanged(session: Session): void;
+  sessionRemoved(clientId: string): void;
+}
