@@ -2,7 +2,7 @@
  * The books of a process: every publication accepted must end in exactly one counted place for
  * each session that wanted it. Reasons are stable words; they are label values of the metrics.
  */
-import type { Counter, Metrics } from './metrics.ts';
+import type { Counter, CounterFamily, Metrics } from './metrics.ts';
 
 /** Why a publication was refused at the door: the sender was told, or its connection closed. */
 export type RefusedReason =
@@ -25,9 +25,8 @@ export type DroppedReason =
   | 'gateway-slow';
 
 export class Ledger {
-  readonly #metrics: Metrics;
-  readonly #refused = new Map<string, Counter>();
-  readonly #dropped = new Map<string, Counter>();
+  readonly #refused: CounterFamily;
+  readonly #dropped: CounterFamily;
   /** Publications taken in from devices or gateways, by QoS. */
   readonly accepted: readonly [Counter, Counter, Counter];
   /** Deliveries completed: written (QoS 0) or acknowledged (QoS 1 and 2), by QoS of the delivery. */
@@ -41,7 +40,16 @@ export class Ledger {
   readonly repeats: Counter;
 
   constructor(metrics: Metrics) {
-    this.#metrics = metrics;
+    this.#refused = metrics.counters(
+      'trunkline_refused_total',
+      'Publications refused, by reason.',
+      'reason',
+    );
+    this.#dropped = metrics.counters(
+      'trunkline_dropped_total',
+      'Deliveries dropped, by policy.',
+      'reason',
+    );
     const byQos = (name: string, help: string) =>
       [0, 1, 2].map((qos) =>
         metrics.counter(name, help, { qos: String(qos) }),
@@ -64,21 +72,11 @@ export class Ledger {
   }
 
   refused(reason: RefusedReason, count = 1): void {
-    this.#by(
-      this.#refused,
-      'trunkline_refused_total',
-      'Publications refused, by reason.',
-      reason,
-    ).add(count);
+    this.#refused.by(reason).add(count);
   }
 
   dropped(reason: DroppedReason, count = 1): void {
-    this.#by(
-      this.#dropped,
-      'trunkline_dropped_total',
-      'Deliveries dropped, by policy.',
-      reason,
-    ).add(count);
+    this.#dropped.by(reason).add(count);
   }
 
   get acceptedCount(): number {
@@ -90,18 +88,7 @@ export class Ledger {
   }
 
   get droppedCount(): number {
-    let total = 0;
-    for (const counter of this.#dropped.values()) total += counter.value;
-    return total;
-  }
-
-  #by(counters: Map<string, Counter>, name: string, help: string, reason: string): Counter {
-    let counter = counters.get(reason);
-    if (counter === undefined) {
-      counter = this.#metrics.counter(name, help, { reason });
-      counters.set(reason, counter);
-    }
-    return counter;
+    return this.#dropped.sum;
   }
 }
 

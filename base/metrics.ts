@@ -14,6 +14,32 @@ export class Counter {
   }
 }
 
+/** Counters of one name, told apart by one label. */
+export class CounterFamily {
+  readonly #counters = new Map<string, Counter>();
+  readonly #create: (value: string) => Counter;
+
+  constructor(create: (value: string) => Counter) {
+    this.#create = create;
+  }
+
+  /** The counter of this label value, made when first asked for. */
+  by(value: string): Counter {
+    let counter = this.#counters.get(value);
+    if (counter === undefined) {
+      counter = this.#create(value);
+      this.#counters.set(value, counter);
+    }
+    return counter;
+  }
+
+  get sum(): number {
+    let sum = 0;
+    for (const counter of this.#counters.values()) sum += counter.value;
+    return sum;
+  }
+}
+
 interface Family {
   readonly help: string;
   readonly type: 'counter' | 'gauge' | 'summary';
@@ -32,6 +58,11 @@ export class Metrics {
       `${name}${suffix} ${counter.value}`,
     ]);
     return counter;
+  }
+
+  /** Counters of one name by the value of one label, such as a reason. */
+  counters(name: string, help: string, label: string): CounterFamily {
+    return new CounterFamily((value) => this.counter(name, help, { [label]: value }));
   }
 
   /** A value that is read when asked for. */

@@ -51,6 +51,8 @@ export interface MessageLog {
   read(fromSequence: number): AsyncIterable<readonly LoggedEntry[]>;
   /** One publication by its sequence; null when the log no longer has it. */
   get(sequence: number): Promise<Publication | null>;
+  /** Whether the core still has to make this publication durable. */
+  isUplinkPending(topic: string, sequence: number): boolean;
   /** The log keeps everything from the lowest sequence that any holder names. */
   addHolder(lowest: () => number): void;
 }
@@ -59,9 +61,9 @@ export interface MessageLog {
 export interface Uplink {
   /** A publication of QoS 0 that is not retained. Never waits. */
   offer(publication: Publication): void;
-  /** The first session here wants the filter. Resolves when the core's retained messages for it
-   * have arrived, or at once when no core is in reach. */
-  want(filter: string): Promise<void>;
+  /** The first session here wants the filter. Resolves true when the core's retained messages for
+   * it have arrived, false when no core answers in time. */
+  want(filter: string): Promise<boolean>;
   /** The last session here gave up the filter. */
   unwant(filter: string): void;
 }
@@ -70,4 +72,21 @@ export interface Uplink {
 export interface SessionListener {
   sessionChanged(session: Session): void;
   sessionRemoved(clientId: string): void;
+}
+
+/** What the bridge may ask of the broker; the shape that its port names. */
+export interface LocalDelivery {
+  deliver(
+    from: { readonly lane: number; readonly logEpoch: string },
+    items: readonly { readonly publication: Publication; readonly position: number }[],
+  ): Promise<void>;
+  wantedFilters(): Iterable<string>;
+  sessions(): Iterable<Session>;
+  stats(): {
+    receivedMessages: number;
+    deliveredMessages: number;
+    droppedMessages: number;
+    connectedSessions: number;
+    startedAtMs: number;
+  };
 }

@@ -1,0 +1,59 @@
+/**
+ * Between what the broker hands to the spool and the record that is written: decides what goes up,
+ * and on which lane.
+ */
+import type { Publication } from '../base/publication.ts';
+import { laneOf } from '../base/topic.ts';
+import type { SpoolRecord } from './spool-record.ts';
+
+/** A publication or release on its way in; the shape that the broker's port names. */
+export type SpoolEntry =
+  | {
+      readonly kind: 'publication';
+      readonly publication: Publication;
+      readonly source:
+        | { readonly kind: 'device' }
+        | {
+            readonly kind: 'trunk';
+            readonly logEpoch: string;
+            readonly lane: number;
+            readonly position: number;
+          };
+      readonly clientId: string;
+      readonly packetId: number;
+    }
+  | { readonly kind: 'release'; readonly clientId: string; readonly packetId: number };
+
+/** The log that an entry from the trunk counts its position in; null for other entries. */
+export function epochOfEntry(entry: SpoolEntry): string | null {
+  if (entry.kind === 'release' || entry.source.kind === 'device') return null;
+  return entry.source.logEpoch;
+}
+
+/** `assign` gives out the next place on a lane, for what goes up. */
+export function recordOf(entry: SpoolEntry, assign: (lane: number) => number): SpoolRecord {
+  if (entry.kind === 'release') return entry;
+  const { publication, clientId, packetId, source } = entry;
+  const common = { kind: 'publication', publication, clientId, packetId } as const;
+  if (source.kind === 'trunk') {
+    return { ...common, direction: 'down', lane: source.lane, place: source.position };
+  }
+  // [MQTT-4.7.2] topics that begin with $ belong to the server that they were sent to.
+  if (publication.topic.startsWith('$')) {
+    return { ...common, direction: 'local', lane: 0, place: 0 };
+  }
+  const lane = laneOf(publication.topic);
+  return { ...common, direction: 'up', lane, place: assign(lane) };
+}
+
+/** Null for a record of the spool's own. */
+export function entryOf(record: SpoolRecord, logEpoch: string): SpoolEntry | null {
+  if (record.kind === 'state') return null;
+  if (record.kind === 'release') return record;
+  const { publication, clientId, packetId, direction, lane, place } = record;
+  const source =
+    direction === 'down'
+      ? ({ kind: 'trunk', logEpoch, lane, position: place } as const)
+      : ({ kind: 'device' } as const);
+  return { kind: 'publication', publication, clientId, packetId, source };
+}

@@ -1,0 +1,178 @@
+/**
+ * One record of the spool as bytes: length and CRC-32 of the body, then the body. Three kinds: a
+ * publication, a release (PUBREL), and the state that each segment opens with, so that a segment
+ * can be freed without losing the lanes' counters.
+ */
+import { crc32 } from 'node:zlib';
+import type { Publication, Qos } from '../base/publication.ts';
+
+/** Bytes before each body: length and checksum, 32 bits each. */
+export const recordHeaderBytes = 8;
+
+/** No body is larger: a length beyond it is damage, not data. */
+export const recordBytesMax = 32 * 1024 * 1024;
+
+const kinds = { publication: 1, release: 2, state: 3 } as const;
+const flagRetain = 0x04;
+const flagUp = 0x08;
+const flagDown = 0x10;
+const publicationFixedBytes = 32;
+
+export interface PublicationRecord {
+  readonly kind: 'publication';
+  readonly publication: Publication;
+  /** Goes up: its place on its lane. Came down: its position in the core's log of that lane. */
+  readonly direction: 'up' | 'down' | 'local';
+  readonly lane: number;
+  readonly place: number;
+  readonly clientId: string;
+  readonly packetId: number;
+}
+
+export interface ReleaseRecord {
+  readonly kind: 'release';
+  readonly clientId: string;
+  readonly packetId: number;
+}
+
+export interface StateRecord {
+  readonly kind: 'state';
+  /** The last sequence given out on each lane. */
+  readonly laneSequences: readonly number[];
+  readonly logEpoch: string;
+  /** Where the downlink of each lane stands, in the log of that epoch. */
+  readonly positions: readonly number[];
+}
+
+export type SpoolRecord = PublicationRecord | ReleaseRecord | StateRecord;
+
+export function encodeRecord(record: SpoolRecord): Buffer {
+  const bytes = frame(record);
+  const body = bytes.subarray(recordHeaderBytes);
+  bytes.writeUInt32LE(body.length, 0);
+  bytes.writeUInt32LE(crc32(body), 4);
+  return bytes;
+}
+
+function frame(record: SpoolRecord): Buffer {
+  switch (record.kind) {
+    case 'publication':
+      return publicationFrame(record);
+    case 'release':
+      return releaseFrame(record);
+    case 'state':
+      return jsonFrame(record);
+  }
+}
+
+function publicationFrame(record: PublicationRecord): Buffer {
+  const { publication } = record;
+  const texts = [record.clientId, publication.topic, publication.origin];
+  const lengths = texts.map((text) => Buffer.byteLength(text));
+  const propertiesBytes = publication.properties?.length ?? 0;
+  const size =
+    recordHeaderBytes +
+    publicationFixedBytes +
+    lengths.reduce((sum, length) => sum + length, 0) +
+    propertiesBytes +
+    publication.payload.length;
+  const bytes = Buffer.allocUnsafe(size);
+  let at = recordHeaderBytes;
+  at = bytes.writeUInt8(kinds.publication, at);
+  at = bytes.writeUInt8(flagsOf(record), at);
+  at = bytes.writeUInt16LE(record.lane, at);
+  at = bytes.writeUInt16LE(record.packetId, at);
+  for (const length of lengths) at = bytes.writeUInt16LE(length, at);
+  at = bytes.writeUInt32LE(propertiesBytes, at);
+  at = bytes.writeDoubleLE(publication.acceptedAt, at);
+  at = bytes.writeDoubleLE(record.place, at);
+  for (const text of texts) at += bytes.write(text, at);
+  if (publication.properties !== null) at += publication.properties.copy(bytes, at);
+  publication.payload.copy(bytes, at);
+  return bytes;
+}
+
+function flagsOf(record: PublicationRecord): number {
+  const { qos, retain } = record.publication;
+  const direction = record.direction === 'up' ? flagUp : record.direction === 'down' ? flagDown : 0;
+  return qos | (retain ? flagRetain : 0) | direction;
+}
+
+function releaseFrame(record: ReleaseRecord): Buffer {
+  const bytes = Buffer.allocUnsafe(recordHeaderBytes + 3 + Buffer.byteLength(record.clientId));
+  bytes.writeUInt8(kinds.release, recordHeaderBytes);
+  bytes.writeUInt16LE(record.packetId, recordHeaderBytes + 1);
+  bytes.write(record.clientId, recordHeaderBytes + 3);
+  return bytes;
+}
+
+function jsonFrame(record: StateRecord): Buffer {
+  const { laneSequences, logEpoch, positions } = record;
+  const json = JSON.stringify({ laneSequences, logEpoch, positions });
+  const bytes = Buffer.allocUnsafe(recordHeaderBytes + 1 + Buffer.byteLength(json));
+  bytes.writeUInt8(kinds.state, recordHeaderBytes);
+  bytes.write(json, recordHeaderBytes + 1);
+  return bytes;
+}
+
+/**
+ * Where the record at `at` ends, or null when it is not whole or its checksum is wrong: at the end
+ * of the newest segment that is a torn write, anywhere else damage.
+ */
+export function recordEnd(bytes: Buffer, at: number): number | null {
+  if (at + recordHeaderBytes > bytes.length) return null;
+  const length = bytes.readUInt32LE(at);
+  const end = at + recordHeaderBytes + length;
+  if (length === 0 || length > recordBytesMax || end > bytes.length) return null;
+  const body = bytes.subarray(at + recordHeaderBytes, end);
+  return crc32(body) === bytes.readUInt32LE(at + 4) ? end : null;
+}
+
+/** The record between `at` and `end`, as `recordEnd` found it. Payloads are views. */
+export function decodeRecord(bytes: Buffer, at: number, end: number): SpoolRecord {
+  const body = bytes.subarray(at + recordHeaderBytes, end);
+  switch (body[0]) {
+    case kinds.publication:
+      return decodePublication(body);
+    case kinds.release:
+      return {
+        kind: 'release',
+        packetId: body.readUInt16LE(1),
+        clientId: body.toString('utf8', 3),
+      };
+    default: {
+      const state: Omit<StateRecord, 'kind'> = JSON.parse(body.toString('utf8', 1));
+      return { kind: 'state', ...state };
+    }
+  }
+}
+
+function decodePublication(body: Buffer): PublicationRecord {
+  const flags = body.readUInt8(1);
+  const clientIdEnd = publicationFixedBytes + body.readUInt16LE(6);
+  const topicEnd = clientIdEnd + body.readUInt16LE(8);
+  const originEnd = topicEnd + body.readUInt16LE(10);
+  const propertiesEnd = originEnd + body.readUInt32LE(12);
+  return {
+    kind: 'publication',
+    direction: directionOf(flags),
+    lane: body.readUInt16LE(2),
+    packetId: body.readUInt16LE(4),
+    place: body.readDoubleLE(24),
+    clientId: body.toString('utf8', publicationFixedBytes, clientIdEnd),
+    publication: {
+      topic: body.toString('utf8', clientIdEnd, topicEnd),
+      origin: body.toString('utf8', topicEnd, originEnd),
+      properties: propertiesEnd > originEnd ? body.subarray(originEnd, propertiesEnd) : null,
+      payload: body.subarray(propertiesEnd),
+      qos: (flags & 0x03) as Qos,
+      retain: (flags & flagRetain) !== 0,
+      acceptedAt: body.readDoubleLE(16),
+    },
+  };
+}
+
+function directionOf(flags: number): PublicationRecord['direction'] {
+  if ((flags & flagUp) !== 0) return 'up';
+  return (flags & flagDown) !== 0 ? 'down' : 'local';
+}

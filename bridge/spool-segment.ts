@@ -1,0 +1,188 @@
+/**
+ * One file of the spool: a header, then records. The name and the header carry the sequence of the
+ * first record; sequences count up by one. Only the newest segment is written; a sparse index finds
+ * a record without holding an offset for each.
+ */
+import { type FileHandle, open, unlink } from 'node:fs/promises';
+import { join } from 'node:path';
+import { TrunklineError } from '../base/errors.ts';
+import { decodeRecord, recordBytesMax, recordEnd, type SpoolRecord } from './spool-record.ts';
+
+const magic = Buffer.from('TLSPOOL1');
+const headerBytes = 16;
+
+/** Every so many records one offset is kept: 64 records are read in one go at about 10 KiB. */
+const indexStride = 64;
+
+/** Bytes of the first read of a scan, which is enough for one record, and of those that follow. */
+const firstReadBytes = 64 * 1024;
+const readBytes = 1024 * 1024;
+
+export interface ScannedRecord {
+  readonly sequence: number;
+  readonly record: SpoolRecord;
+}
+
+export class SpoolSegment {
+  readonly firstSequence: number;
+  readonly #file: string;
+  readonly #handle: FileHandle;
+  /** Offset of records 0, 64, 128 … */
+  readonly #index: number[] = [];
+  #count = 0;
+  #bytes = headerBytes;
+
+  private constructor(file: string, handle: FileHandle, firstSequence: number) {
+    this.#file = file;
+    this.#handle = handle;
+    this.firstSequence = firstSequence;
+  }
+
+  static nameOf(firstSequence: number): string {
+    return `${String(firstSequence).padStart(16, '0')}.spool`;
+  }
+
+  static async create(directory: string, firstSequence: number): Promise<SpoolSegment> {
+    const file = join(directory, SpoolSegment.nameOf(firstSequence));
+    const handle = await open(file, 'w+');
+    const header = Buffer.alloc(headerBytes);
+    magic.copy(header);
+    header.writeBigUInt64LE(BigInt(firstSequence), 8);
+    try {
+      await handle.write(header, 0, headerBytes, 0);
+      await handle.datasync();
+      await syncDirectory(directory);
+    } catch (error) {
+      await handle.close();
+      throw error;
+    }
+    return new SpoolSegment(file, handle, firstSequence);
+  }
+
+  /**
+   * Opens a segment of an earlier run and indexes it up to its last whole record, or up to where
+   * the next segment begins: after a failed write the same sequences were written again there.
+   * Throws `spool-corrupt` when it is not a segment.
+   */
+  static async recover(
+    directory: string,
+    name: string,
+    options: { stopSequence: number; visit: (scanned: ScannedRecord) => void },
+  ): Promise<SpoolSegment> {
+    const file = join(directory, name);
+    const handle = await open(file, 'r+');
+    const header = Buffer.alloc(headerBytes);
+    await handle.read(header, 0, headerBytes, 0);
+    if (!header.subarray(0, magic.length).equals(magic)) {
+      await handle.close();
+      throw new TrunklineError(
+        'spool-corrupt',
+        `Spool segment ${file} has no valid header. Move it away to start without its messages, or restore it from a backup.`,
+      );
+    }
+    const segment = new SpoolSegment(file, handle, Number(header.readBigUInt64LE(8)));
+    await segment.#scan(headerBytes, (scanned, start, end) => {
+      if (scanned.sequence >= options.stopSequence) return false;
+      if (segment.#count % indexStride === 0) segment.#index.push(start);
+      segment.#count++;
+      segment.#bytes = end;
+      options.visit(scanned);
+      return true;
+    });
+    return segment;
+  }
+
+  /** The sequence after the last record. */
+  get nextSequence(): number {
+    return this.firstSequence + this.#count;
+  }
+
+  get isEmpty(): boolean {
+    return this.#count === 0;
+  }
+
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  /** Writes whole records behind the last durable one and makes them durable. */
+  async append(records: readonly Buffer[]): Promise<void> {
+    const block = records.length === 1 ? (records[0] as Buffer) : Buffer.concat(records);
+    let written = 0;
+    while (written < block.length) {
+      const left = block.length - written;
+      const result = await this.#handle.write(block, written, left, this.#bytes + written);
+      written += result.bytesWritten;
+    }
+    await this.#handle.datasync();
+    for (const record of records) {
+      if (this.#count % indexStride === 0) this.#index.push(this.#bytes);
+      this.#count++;
+      this.#bytes += record.length;
+    }
+  }
+
+  /** Calls `visit` with records from a sequence on until it answers false or the segment ends. */
+  async scanFrom(sequence: number, visit: (scanned: ScannedRecord) => boolean): Promise<void> {
+    const skipped = Math.max(0, sequence - this.firstSequence);
+    if (skipped >= this.#count) return;
+    const slot = Math.floor(skipped / indexStride);
+    const offset = this.#index[slot] ?? headerBytes;
+    await this.#scan(
+      offset,
+      (scanned) => scanned.sequence < sequence || visit(scanned),
+      this.firstSequence + slot * indexStride,
+    );
+  }
+
+  async remove(): Promise<void> {
+    await this.#handle.close();
+    await unlink(this.#file);
+  }
+
+  async close(): Promise<void> {
+    await this.#handle.close();
+  }
+
+  async #scan(
+    offset: number,
+    visit: (scanned: ScannedRecord, start: number, end: number) => boolean,
+    firstSequence = this.firstSequence,
+  ): Promise<void> {
+    let at = offset;
+    let sequence = firstSequence;
+    let size = firstReadBytes;
+    const isRecovery = this.#count === 0;
+    const stop = isRecovery ? Number.POSITIVE_INFINITY : this.#bytes;
+    while (at < stop) {
+      const block = Buffer.allocUnsafe(Math.min(size, stop - at));
+      const { bytesRead } = await this.#handle.read(block, 0, block.length, at);
+      const bytes = block.subarray(0, bytesRead);
+      let local = 0;
+      for (let end = recordEnd(bytes, 0); end !== null; end = recordEnd(bytes, local)) {
+        const record = decodeRecord(bytes, local, end);
+        if (!visit({ sequence, record }, at + local, at + end)) return;
+        sequence++;
+        local = end;
+      }
+      at += local;
+      if (local > 0) {
+        size = Math.max(size, readBytes);
+        continue;
+      }
+      // Nothing whole in the block: it ends here, or the record is larger than the block.
+      if (bytesRead < size || size > recordBytesMax) return;
+      size *= 8;
+    }
+  }
+}
+
+/** Makes a new name in the folder durable. */
+async function syncDirectory(directory: string): Promise<void> {
+  const handle = await open(directory, 'r');
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}

@@ -1,0 +1,107 @@
+/**
+ * The segments of the spool in order: found on start, written at the end, read anywhere, freed from
+ * the front.
+ */
+import { readdir } from 'node:fs/promises';
+import { type ScannedRecord, SpoolSegment } from './spool-segment.ts';
+
+const segmentBytesMax = 64 * 1024 * 1024;
+
+/** Records handed out at once by a reader. */
+const chunkRecords = 500;
+
+export class SpoolSegments {
+  readonly #directory: string;
+  readonly #segments: SpoolSegment[] = [];
+
+  constructor(directory: string) {
+    this.#directory = directory;
+  }
+
+  get bytes(): number {
+    return this.#segments.reduce((sum, segment) => sum + segment.bytes, 0);
+  }
+
+  get count(): number {
+    return this.#segments.length;
+  }
+
+  /**
+   * Opens what earlier runs left and visits every whole record; answers the next free sequence.
+   * This run writes to a segment of its own: a torn tail stays behind in the old one.
+   */
+  async recover(visit: (scanned: ScannedRecord) => void): Promise<number> {
+    let nextSequence = 1;
+    const names = (await readdir(this.#directory)).filter((name) => name.endsWith('.spool')).sort();
+    for (const [index, name] of names.entries()) {
+      const next = names[index + 1];
+      const stopSequence =
+        next === undefined ? Number.POSITIVE_INFINITY : Number.parseInt(next, 10);
+      const segment = await SpoolSegment.recover(this.#directory, name, { stopSequence, visit });
+      nextSequence = Math.max(nextSequence, segment.nextSequence);
+      if (segment.isEmpty) await segment.remove();
+      else this.#segments.push(segment);
+    }
+    await this.startAfresh(nextSequence);
+    return nextSequence;
+  }
+
+  /** Whether a write would go to a new segment. */
+  get isFull(): boolean {
+    return (this.#segments.at(-1)?.bytes ?? 0) >= segmentBytesMax;
+  }
+
+  /** The next write goes to a new segment, which begins with this sequence. */
+  async startAfresh(firstSequence: number): Promise<void> {
+    const last = this.#segments.at(-1);
+    if (last?.isEmpty === true && last.firstSequence === firstSequence) return;
+    this.#segments.push(await SpoolSegment.create(this.#directory, firstSequence));
+  }
+
+  /** Appends and makes durable. */
+  async write(records: readonly Buffer[]): Promise<void> {
+    await (this.#segments.at(-1) as SpoolSegment).append(records);
+  }
+
+  /** Frees every segment, but the last, that holds nothing from `lowest` on. */
+  async free(lowest: number): Promise<void> {
+    while (this.#segments.length > 1) {
+      const [oldest, next] = this.#segments as [SpoolSegment, SpoolSegment];
+      if (next.firstSequence > lowest) return;
+      this.#segments.shift();
+      await oldest.remove();
+    }
+  }
+
+  /** Visits the record of this sequence and those after it until `visit` answers false. */
+  async scanFrom(sequence: number, visit: (scanned: ScannedRecord) => boolean): Promise<void> {
+    const segment = this.#segments.findLast((one) => one.firstSequence <= sequence);
+    await (segment ?? this.#segments[0])?.scanFrom(sequence, visit);
+  }
+
+  /** Records from a sequence on up to and including `end`, in order, in chunks. */
+  async *chunks(fromSequence: number, end: number): AsyncIterable<readonly ScannedRecord[]> {
+    let next = fromSequence;
+    while (next <= end) {
+      const chunk: ScannedRecord[] = [];
+      await this.scanFrom(next, (scanned) => {
+        if (scanned.sequence > end) return false;
+        chunk.push(scanned);
+        return chunk.length < chunkRecords;
+      });
+      const last = chunk.at(-1);
+      if (last !== undefined) {
+        yield chunk;
+        next = last.sequence + 1;
+        continue;
+      }
+      const following = this.#segments.find((one) => one.firstSequence > next);
+      if (following === undefined) return;
+      next = following.firstSequence;
+    }
+  }
+
+  async close(): Promise<void> {
+    for (const segment of this.#segments.splice(0)) await segment.close();
+  }
+}

@@ -1,0 +1,338 @@
+/**
+ * The edge's log of accepted messages: append-only segments, one fdatasync for everything that
+ * waits. What is appended is durable when `onDurable` says so, never before.
+ *
+ * A segment is freed when everything in it is past every holder: the core's watermark for what
+ * goes up, and whoever registered with `addHolder` for what is still needed here. State records
+ * carry the lanes' counters, and the newest one on disk is a holder too, so that freeing loses none.
+ */
+import { randomUUID } from 'node:crypto';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Clock } from '../base/clock.ts';
+import { messageOf, TrunklineError } from '../base/errors.ts';
+import { laneCount } from '../base/limits.ts';
+import type { Logger } from '../base/log.ts';
+import type { Metrics } from '../base/metrics.ts';
+import type { Publication } from '../base/publication.ts';
+import { laneOf } from '../base/topic.ts';
+import { GroupCommit, type Queued } from './group-commit.ts';
+import type { UplinkLog, UplinkRecord } from './ports.ts';
+import { Saturation } from './saturation.ts';
+import { entryOf, epochOfEntry, recordOf, type SpoolEntry } from './spool-entry.ts';
+import { SpoolLanes } from './spool-lanes.ts';
+import { encodeRecord, type SpoolRecord } from './spool-record.ts';
+import { SpoolSegments } from './spool-segments.ts';
+
+const tidyMs = 1_000;
+
+export interface SpoolParts {
+  readonly log: Logger;
+  readonly metrics: Metrics;
+  readonly clock: Clock;
+}
+
+export interface SpoolOptions {
+  readonly directory: string;
+  /** Size on disk past which publishers pause. */
+  readonly bytesMax: number;
+}
+
+interface Pending extends Queued {
+  /** Set for what goes up. */
+  readonly uplink: UplinkRecord | null;
+  readonly isState: boolean;
+}
+
+export class Spool implements UplinkLog {
+  readonly epoch: string;
+  readonly #parts: SpoolParts;
+  readonly #saturation: Saturation;
+  readonly #lanes = new SpoolLanes();
+  readonly #segments: SpoolSegments;
+  readonly #commit: GroupCommit<Pending>;
+  readonly #holders: (() => number)[] = [];
+  readonly #durableListeners: ((through: number) => void)[] = [];
+  readonly #uplinkListeners: ((records: readonly UplinkRecord[]) => void)[] = [];
+  readonly #reliefListeners: (() => void)[] = [];
+  #nextSequence = 1;
+  #durableThrough = 0;
+  /** Sequence of the newest state record on disk. */
+  #stateThrough = 0;
+  #isPositionDirty = true;
+  #isClosed = false;
+  #stopTidying: () => void = () => {};
+  #tidying: Promise<void> = Promise.resolve();
+
+  private constructor(parts: SpoolParts, options: SpoolOptions, epoch: string) {
+    this.#parts = parts;
+    this.#saturation = new Saturation(options.bytesMax);
+    this.epoch = epoch;
+    this.#segments = new SpoolSegments(options.directory);
+    const { metrics, log } = parts;
+    const commits = metrics.counter('trunkline_spool_commits_total', 'Group commits of the spool.');
+    const failures = metrics.counter(
+      'trunkline_spool_failures_total',
+      'Writes of the spool that failed and were tried again.',
+    );
+    this.#commit = new GroupCommit<Pending>(parts, {
+      write: (group, afresh) => this.#write(group, afresh),
+      committed: (group) => {
+        commits.add();
+        this.#announce(group);
+      },
+      failed: (error) => {
+        failures.add();
+        log.error({ err: error }, 'spool write failed, nothing is acknowledged until it succeeds');
+      },
+    });
+    metrics.gauge('trunkline_spool_bytes', 'Bytes of the spool on disk.', () => this.bytes);
+    metrics.gauge(
+      'trunkline_spool_backlog',
+      'Spooled publications that the core has not made durable.',
+      () => this.backlog,
+    );
+  }
+
+  /** Recovers what earlier runs left. Throws `data-unwritable` or `spool-corrupt`. */
+  static async open(parts: SpoolParts, options: SpoolOptions): Promise<Spool> {
+    try {
+      await mkdir(options.directory, { recursive: true });
+      const spool = new Spool(parts, options, await epochOf(options.directory));
+      await spool.#recover();
+      spool.#stopTidying = parts.clock.every(tidyMs, () => {
+        spool.#tidying = spool.#tidying.then(() => spool.#tidy());
+      });
+      return spool;
+    } catch (error) {
+      if (error instanceof TrunklineError) throw error;
+      throw new TrunklineError(
+        'data-unwritable',
+        `The spool cannot be opened in ${options.directory}: ${messageOf(error)}. Make the folder writable or choose another with --data.`,
+        { cause: error },
+      );
+    }
+  }
+
+  get durableThrough(): number {
+    return this.#durableThrough;
+  }
+
+  get isSaturated(): boolean {
+    return this.#saturation.isOn;
+  }
+
+  get backlog(): number {
+    return this.#lanes.backlog;
+  }
+
+  get bytes(): number {
+    return this.#segments.bytes;
+  }
+
+  append(entry: SpoolEntry): number {
+    const epoch = epochOfEntry(entry);
+    // Records that came down count positions in the log that the last state record names.
+    if (epoch !== null && this.#lanes.adoptLog(epoch)) this.#appendState();
+    const sequence = this.#nextSequence++;
+    const record = recordOf(entry, (lane) => this.#lanes.assign(lane, sequence));
+    const bytes = encodeRecord(record);
+    const isUp = record.kind === 'publication' && record.direction === 'up';
+    const uplink = isUp
+      ? { publication: record.publication, sequence, lane: record.lane, laneSequence: record.place }
+      : null;
+    this.#enqueue({ sequence, bytes, uplink, isState: false });
+    return sequence;
+  }
+
+  onDurable(listener: (through: number) => void): void {
+    this.#durableListeners.push(listener);
+  }
+
+  onRelief(listener: () => void): void {
+    this.#reliefListeners.push(listener);
+  }
+
+  onUplink(listener: (records: readonly UplinkRecord[]) => void): void {
+    this.#uplinkListeners.push(listener);
+  }
+
+  addHolder(lowest: () => number): void {
+    this.#holders.push(lowest);
+  }
+
+  /** Whether the core still has to make this publication durable. */
+  isUplinkPending(topic: string, sequence: number): boolean {
+    return this.#lanes.isPending(laneOf(topic), sequence);
+  }
+
+  /** Publications and releases from a sequence on, up to what is durable now. */
+  async *read(
+    fromSequence: number,
+  ): AsyncIterable<readonly (SpoolEntry & { readonly sequence: number })[]> {
+    for await (const chunk of this.#segments.chunks(fromSequence, this.#durableThrough)) {
+      const entries = chunk.flatMap(({ sequence, record }) => {
+        const entry = entryOf(record, this.#lanes.logEpoch);
+        return entry === null ? [] : [{ ...entry, sequence }];
+      });
+      if (entries.length > 0) yield entries;
+    }
+  }
+
+  async get(sequence: number): Promise<Publication | null> {
+    let found: Publication | null = null;
+    await this.#segments.scanFrom(sequence, (scanned) => {
+      const { record } = scanned;
+      if (scanned.sequence === sequence && record.kind === 'publication') {
+        found = record.publication;
+      }
+      return false;
+    });
+    return found;
+  }
+
+  oldestOf(lane: number): number {
+    return this.#lanes.oldestOf(lane);
+  }
+
+  newestOf(lane: number): number {
+    return this.#lanes.newestOf(lane);
+  }
+
+  async *readLane(lane: number, fromLaneSequence: number): AsyncIterable<readonly UplinkRecord[]> {
+    const start = this.#lanes.sequenceOf(lane, Math.max(fromLaneSequence, this.oldestOf(lane)));
+    if (start === undefined) return;
+    for await (const chunk of this.#segments.chunks(start, this.#durableThrough)) {
+      const records: UplinkRecord[] = [];
+      for (const { sequence, record } of chunk) {
+        if (record.kind !== 'publication' || record.direction !== 'up') continue;
+        if (record.lane !== lane || record.place < fromLaneSequence) continue;
+        const { publication, place } = record;
+        records.push({ publication, sequence, lane, laneSequence: place });
+      }
+      if (records.length > 0) yield records;
+    }
+  }
+
+  acknowledge(lane: number, throughLaneSequence: number): void {
+    this.#lanes.acknowledge(lane, throughLaneSequence);
+  }
+
+  downlinkPosition(lane: number): { readonly logEpoch: string; readonly position: number } {
+    return { logEpoch: this.#lanes.logEpoch, position: this.#lanes.positions[lane] ?? 0 };
+  }
+
+  notePosition(lane: number, at: { readonly logEpoch: string; readonly position: number }): void {
+    if (this.#lanes.notePosition(lane, at)) this.#isPositionDirty = true;
+  }
+
+  /** Waits for what was appended; a disk that keeps failing is given up after some seconds. */
+  async close(): Promise<void> {
+    if (this.#isClosed) return;
+    if (this.#isPositionDirty) this.#appendState();
+    this.#isClosed = true;
+    this.#stopTidying();
+    await this.#commit.close();
+    await this.#tidying;
+    await this.#segments.close();
+  }
+
+  #appendState(): void {
+    const { laneSequences, logEpoch, positions } = this.#lanes;
+    this.#isPositionDirty = false;
+    const state = { kind: 'state', laneSequences, logEpoch, positions: [...positions] } as const;
+    const sequence = this.#nextSequence++;
+    this.#enqueue({ sequence, bytes: encodeRecord(state), uplink: null, isState: true });
+  }
+
+  #enqueue(pending: Pending): void {
+    if (this.#isClosed) throw new TrunklineError('spool-failing', 'The spool is closed.');
+    this.#commit.add(pending);
+    this.#updateSaturation();
+  }
+
+  async #write(group: readonly Pending[], afresh: boolean): Promise<void> {
+    // After a failed fdatasync the pages of that segment can't be trusted: begin another.
+    if (afresh || this.#segments.isFull) {
+      await this.#segments.startAfresh((group[0] as Pending).sequence);
+      this.#isPositionDirty = true;
+    }
+    await this.#segments.write(group.map((pending) => pending.bytes));
+  }
+
+  #announce(group: readonly Pending[]): void {
+    const uplink: UplinkRecord[] = [];
+    for (const pending of group) {
+      if (pending.isState) this.#stateThrough = pending.sequence;
+      if (pending.uplink === null) continue;
+      this.#lanes.markDurable(pending.uplink.lane, pending.uplink.laneSequence);
+      uplink.push(pending.uplink);
+    }
+    this.#durableThrough = (group.at(-1) as Pending).sequence;
+    for (const listener of this.#durableListeners) listener(this.#durableThrough);
+    if (uplink.length > 0) for (const listener of this.#uplinkListeners) listener(uplink);
+    this.#updateSaturation();
+  }
+
+  #updateSaturation(): void {
+    const change = this.#saturation.update(this.bytes, this.#commit.waitingBytes);
+    if (change === 'began' && this.#saturation.isFull) {
+      this.#parts.log.warn({ bytes: this.bytes }, 'spool full, publishers wait');
+    }
+    if (change === 'ended') for (const listener of this.#reliefListeners) listener();
+  }
+
+  /** Notes the downlink positions, and frees segments that nobody needs. */
+  async #tidy(): Promise<void> {
+    if (this.#isClosed) return;
+    if (this.#isPositionDirty) this.#appendState();
+    let lowest = Math.min(this.#stateThrough, this.#lanes.lowestHeld());
+    for (const holder of this.#holders) lowest = Math.min(lowest, holder());
+    try {
+      await this.#segments.free(lowest);
+    } catch (error) {
+      this.#parts.log.error({ err: error }, 'spool segment cannot be removed');
+    }
+    this.#updateSaturation();
+  }
+
+  async #recover(): Promise<void> {
+    this.#nextSequence = await this.#segments.recover(({ sequence, record }) =>
+      this.#restore(sequence, record),
+    );
+    this.#durableThrough = this.#nextSequence - 1;
+    this.#appendState();
+    const { count } = this.#segments;
+    const fields = { segments: count, through: this.#durableThrough, backlog: this.backlog };
+    this.#parts.log.info(fields, 'spool recovered');
+  }
+
+  #restore(sequence: number, record: SpoolRecord): void {
+    const lanes = this.#lanes;
+    if (record.kind === 'state') {
+      lanes.restoreCounters(record.laneSequences);
+      lanes.logEpoch = record.logEpoch;
+      for (let lane = 0; lane < laneCount; lane++) {
+        lanes.positions[lane] = record.positions[lane] ?? 0;
+      }
+      return;
+    }
+    if (record.kind !== 'publication') return;
+    if (record.direction === 'up') lanes.restore(record.lane, record.place, sequence);
+    if (record.direction === 'down') {
+      lanes.positions[record.lane] = Math.max(lanes.positions[record.lane] ?? 0, record.place);
+    }
+  }
+}
+
+/** The spool's identity: made once per folder, because sequences start anew with a new one. */
+async function epochOf(directory: string): Promise<string> {
+  const file = join(directory, 'epoch');
+  try {
+    return (await readFile(file, 'utf8')).trim();
+  } catch {
+    const epoch = randomUUID();
+    await writeFile(file, epoch, { flush: true });
+    return epoch;
+  }
+}

@@ -1,0 +1,201 @@
+/**
+ * The one file that names Aedes. It holds the device sessions as a protocol state: CONNECT and its
+ * refusals, keep alive, will, SUBSCRIBE, UNSUBSCRIBE, PINGREQ, DISCONNECT. Messages never pass
+ * through it: PUBLISH and its acknowledgements are taken out before Aedes sees the bytes.
+ *
+ * What of its insides is leaned on, for the pinned version 1.2.0 and asserted when it opens:
+ * - `handle(conn)` takes an object that reads (`read`, 'readable'), writes (`write`, `cork`) and
+ *   ends (`destroy`, 'close'); it need not be a stream.
+ * - the order of CONNECT: preConnect, authenticate, persistence calls, CONNACK, `clientReady`.
+ * - `client._keepaliveTimer`, refreshed here for packets that Aedes does not see.
+ * - a will leaves by `mq.emit`; with our persistence nothing else does, but for `$SYS`.
+ */
+import { Readable } from 'node:stream';
+import { Aedes, type AedesOptions, type AuthenticateError, type Client } from 'aedes';
+import type { Qos } from '../base/publication.ts';
+import type { Connection } from './connection/connection.ts';
+
+const pinnedVersion = '1.2.0';
+
+/** Aedes looks for dead peers' wills at four times this; ours are found at start instead. */
+const idleIntervalMs = 24 * 3600 * 1000;
+
+/** CONNECT, as Aedes's parser gives it. */
+export interface ConnectPacket {
+  clientId: string;
+  readonly clean: boolean;
+  readonly keepalive: number;
+  readonly protocolVersion: number;
+  readonly username?: string;
+  readonly password?: Buffer;
+  readonly will?: Will;
+}
+
+export interface Will {
+  readonly topic: string;
+  readonly payload: Buffer;
+  readonly qos: Qos;
+  readonly retain: boolean;
+}
+
+/** What Aedes asks of the broker, in the order of a connection's life. */
+export interface HostHooks {
+  /** Before anything: false when it was answered and refused. May fill in the client identifier. */
+  connecting(connection: Connection, packet: ConnectPacket): boolean;
+  /** 0 lets it in; else a CONNACK return code. */
+  admit(connection: Connection): Promise<number>;
+  keepWill(connection: Connection, will: Will): Promise<void>;
+  /** CONNACK success is written. */
+  ready(connection: Connection): void;
+  /** The granted QoS, or null for refused; durable for a kept session. Throws for an invalid filter. */
+  grant(connection: Connection, filter: string, qos: Qos): Promise<Qos | null>;
+  /** SUBACK is written. */
+  granted(connection: Connection, filters: readonly string[]): void;
+  /** Of a kept session, durable before UNSUBACK. */
+  revoke(connection: Connection, filters: readonly string[]): Promise<void>;
+  /** Of a clean session, in the turn in which UNSUBACK is written. */
+  revoked(connection: Connection, filters: readonly string[]): void;
+  /** The connection ended without DISCONNECT. */
+  publishWill(will: Will): Promise<void>;
+  dropWill(clientId: string): void;
+}
+
+interface AedesClient extends Client {
+  readonly conn: Client['conn'] & Connection;
+  readonly _keepaliveTimer?: NodeJS.Timeout | null;
+}
+
+export class AedesHost {
+  readonly #aedes: Aedes;
+
+  private constructor(aedes: Aedes) {
+    this.#aedes = aedes;
+  }
+
+  static async open(hooks: HostHooks): Promise<AedesHost> {
+    const aedes = await Aedes.createBroker({
+      ...optionsFor(hooks),
+      mq: messageQueueFor(hooks),
+      persistence: persistenceFor(hooks),
+      heartbeatInterval: idleIntervalMs,
+      drainTimeout: 0,
+      maxClientsIdLength: 65_535,
+    });
+    assertPinned(aedes);
+    aedes.on('clientReady', (client) => {
+      const { conn } = client as AedesClient;
+      if (conn.destroyed) forget(aedes, client);
+      else hooks.ready(conn);
+    });
+    aedes.on('subscribe', (subscriptions, client) => {
+      const filters = subscriptions.filter((one) => one.qos <= 2).map((one) => one.topic);
+      if (client !== null) hooks.granted((client as AedesClient).conn, filters);
+    });
+    aedes.on('unsubscribe', (filters, client) => {
+      // Of a kept session they were revoked, durably, before UNSUBACK.
+      if (client?.clean === true) hooks.revoked((client as AedesClient).conn, filters);
+    });
+    return new AedesHost(aedes);
+  }
+
+  /** A new connection, before its first byte. */
+  handle(connection: Connection): void {
+    this.#aedes.handle(connection as unknown as Client['conn']);
+  }
+
+  /** The client sent something that Aedes did not see. */
+  refreshKeepAlive(connection: Connection): void {
+    (connection.client as AedesClient | null)?._keepaliveTimer?.refresh();
+  }
+
+  close(): Promise<void> {
+    return new Promise((resolve) => this.#aedes.close(() => resolve()));
+  }
+}
+
+function optionsFor(hooks: HostHooks): AedesOptions {
+  return {
+    preConnect(client, packet, done) {
+      const connect = packet as unknown as ConnectPacket;
+      done(null, hooks.connecting((client as AedesClient).conn, connect));
+    },
+    authenticate(client, _username, _password, done) {
+      hooks.admit((client as AedesClient).conn).then(
+        (returnCode) => (returnCode === 0 ? done(null, true) : done(refusal(returnCode), null)),
+        () => done(refusal(3), null),
+      );
+    },
+    authorizeSubscribe(client, subscription, done) {
+      const { topic, qos } = subscription;
+      hooks.grant((client as AedesClient).conn, topic, qos as Qos).then(
+        (granted) => done(null, granted === null ? null : subscription),
+        (error: Error) => done(error),
+      );
+    },
+    // Only wills come here; they were checked at CONNECT.
+    authorizePublish: (_client, _packet, done) => done(),
+  };
+}
+
+/** An emitter that delivers nothing and never recurses: sessions are served by our own routing. */
+function messageQueueFor(hooks: HostHooks) {
+  return {
+    on: (_topic: string, _listener: unknown, done?: () => void) => done?.(),
+    removeListener: (_topic: string, _listener: unknown, done?: () => void) => done?.(),
+    close: (done: () => void) => done(),
+    emit(packet: Will, done: (error?: Error) => void): void {
+      if (packet.topic.startsWith('$SYS/')) {
+        done();
+        return;
+      }
+      const { topic, payload, qos, retain } = packet;
+      hooks.publishWill({ topic, payload: Buffer.from(payload), qos, retain }).then(
+        () => done(),
+        (error: Error) => done(error),
+      );
+    },
+  };
+}
+
+/** Aedes keeps nothing itself: sessions, queues and retained messages are the broker's. */
+function persistenceFor(hooks: HostHooks) {
+  const nothing = async () => {};
+  const none = async () => [];
+  const noStream = () => Readable.from([]);
+  return {
+    setup: nothing,
+    cleanSubscriptions: nothing,
+    subscriptionsByClient: none,
+    subscriptionsByTopic: none,
+    addSubscriptions: nothing,
+    removeSubscriptions: (client: AedesClient, filters: readonly string[]) =>
+      hooks.revoke(client.conn, filters),
+    storeRetained: nothing,
+    createRetainedStreamCombi: noStream,
+    outgoingStream: noStream,
+    outgoingEnqueueCombi: nothing,
+    putWill: (client: AedesClient, will: Will) => hooks.keepWill(client.conn, will),
+    delWill: async ({ id }: { id: string }) => hooks.dropWill(id),
+    streamWill: noStream,
+  };
+}
+
+function refusal(returnCode: number): AuthenticateError {
+  return Object.assign(new Error('connection refused'), { returnCode });
+}
+
+/** Closed while CONNECT was under way, and registered after that all the same. */
+function forget(aedes: Aedes, client: Client): void {
+  const registry = aedes as unknown as {
+    clients: Record<string, Client>;
+    unregisterClient(client: Client): void;
+  };
+  if (registry.clients[client.id] === client) registry.unregisterClient(client);
+}
+
+function assertPinned(aedes: Aedes): void {
+  const { version } = aedes as unknown as { version: string };
+  if (version !== pinnedVersion) {
+    throw new Error(`aedes is ${version}; the host was written against ${pinnedVersion}`);
+  }
+}

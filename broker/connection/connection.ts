@@ -1,0 +1,278 @@
+/**
+ * One client connection: the object that Aedes takes for its socket. Bytes from the client are cut
+ * into frames here; the message flow (PUBLISH and its acknowledgements) goes to Trunkline's inbox
+ * and outbox, everything else to Aedes, unchanged and in order. What both write leaves through one
+ * output in the order in which it was written.
+ *
+ * Life: `connecting` until CONNACK success: only the CONNECT frame goes in, behind a budget of
+ * bytes and time. Then `open`. While Aedes answers a SUBSCRIBE or UNSUBSCRIBE, and while the spool
+ * is behind, input is held. `closed` at the end.
+ */
+import { EventEmitter } from 'node:events';
+import type { Duplex } from 'node:stream';
+import { connectBytesMax, connectMs } from '../../base/limits.ts';
+import type {
+  CloseReason,
+  ConnectionHooks,
+  ConnectionOptions,
+  FlowSink,
+} from './connection-port.ts';
+import { FrameScanner } from './frame-scanner.ts';
+import { packetTypes } from './frames.ts';
+import { Output } from './output.ts';
+
+/** Time that a closing socket has to take the last bytes, such as a CONNACK that refuses. */
+const lingerMs = 1_000;
+
+/** Keep alive is refreshed at most this often, not per packet. */
+const keepAliveStepMs = 250;
+
+export class Connection extends EventEmitter {
+  readonly listener: string;
+  readonly remoteAddress: string;
+  /** Set by Aedes. */
+  client: unknown = null;
+  /** Whether CONNACK says that the session was there before. */
+  sessionPresent = false;
+  readonly #socket: Duplex;
+  readonly #hooks: ConnectionHooks;
+  readonly #scanner: FrameScanner;
+  readonly #output: Output;
+  readonly #connectTimer: NodeJS.Timeout;
+  #flow: FlowSink | null = null;
+  #state: 'connecting' | 'open' | 'closed' = 'connecting';
+  #hasConnect = false;
+  #isAwaitingAck = false;
+  /** The scanner's present frame has not been dispatched. */
+  #hasFrame = false;
+  #isPaused = false;
+  #connectBytes = 0;
+  #keepAliveAt = 0;
+  #toAedes: Buffer[] = [];
+  #fromAedes: Buffer[] = [];
+  #closeReason: CloseReason | null = null;
+
+  constructor(socket: Duplex, hooks: ConnectionHooks, options: ConnectionOptions) {
+    super();
+    this.#socket = socket;
+    this.#hooks = hooks;
+    this.listener = options.listener;
+    this.remoteAddress = options.remoteAddress;
+    this.#scanner = new FrameScanner(options.packetBytesMax);
+    this.#output = new Output(socket, () => this.#flow?.drained());
+    this.#connectTimer = setTimeout(() => this.end('connect-timeout'), connectMs);
+    socket.on('data', (chunk: Buffer) => this.#take(chunk));
+    socket.on('end', () => this.end('closed-by-client'));
+    socket.on('error', () => this.end('socket-error'));
+    socket.on('close', () => this.#finish());
+  }
+
+  get destroyed(): boolean {
+    return this.#state === 'closed';
+  }
+
+  get isConnecting(): boolean {
+    return this.#state === 'connecting';
+  }
+
+  get closeReason(): CloseReason {
+    return this.#closeReason ?? 'closed-by-client';
+  }
+
+  get backlogBytes(): number {
+    return this.#output.backlogBytes;
+  }
+
+  blockedMs(now: number): number {
+    return this.#output.blockedMs(now);
+  }
+
+  /** CONNACK success has been written: from here on the message flow is ours. */
+  open(flow: FlowSink): void {
+    if (this.#state !== 'connecting') return;
+    clearTimeout(this.#connectTimer);
+    this.#state = 'open';
+    this.#flow = flow;
+    this.emit('opened');
+    this.#pump();
+  }
+
+  /** Writes frames of ours, after what Aedes wrote before. */
+  send(bytes: Buffer): void {
+    if (this.#state === 'closed') return;
+    this.#sealAedes();
+    this.#output.append(bytes);
+  }
+
+  /** The spool has room again. */
+  release(): void {
+    if (this.#state === 'open') this.#pump();
+  }
+
+  /** Writes what is pending and closes; the first reason stands. */
+  end(reason: CloseReason): void {
+    this.#closeReason ??= reason;
+    this.destroy();
+  }
+
+  // What follows is the part of a stream that Aedes uses.
+
+  /** The next bytes for Aedes's parser, or null. */
+  read(): Buffer | null {
+    return this.#toAedes.shift() ?? null;
+  }
+
+  /** Aedes writes a packet in several small pieces; `cork` marks the start of each. */
+  write(bytes: Buffer): boolean {
+    if (this.#state === 'closed') return false;
+    this.#fromAedes.push(bytes);
+    // Never a reason for Aedes to wait: its packets are small and few.
+    return true;
+  }
+
+  cork(): void {
+    this.#sealAedes();
+  }
+
+  uncork(): void {
+    this.#sealAedes();
+  }
+
+  destroy(error?: Error): this {
+    if (this.#state === 'closed') return this;
+    this.#closeReason ??= error === undefined ? 'disconnected' : reasonOf(error);
+    this.#sealAedes();
+    this.#output.flush();
+    this.#state = 'closed';
+    clearTimeout(this.#connectTimer);
+    this.#output.discard();
+    this.#socket.end();
+    this.#socket.resume();
+    const linger = setTimeout(() => this.#socket.destroy(), lingerMs);
+    this.#socket.once('close', () => clearTimeout(linger));
+    this.#hooks.closed(this, this.#closeReason);
+    // Not in the caller's stack: Aedes is often in the middle of a step.
+    setImmediate(() => this.emit('close'));
+    return this;
+  }
+
+  #finish(): void {
+    this.#closeReason ??= 'closed-by-client';
+    this.destroy();
+  }
+
+  #take(chunk: Buffer): void {
+    if (this.#state === 'closed') return;
+    if (this.#state === 'connecting') {
+      this.#connectBytes += chunk.length;
+      if (!this.#hasConnect && this.#connectBytes > connectBytesMax) {
+        this.end('connect-too-large');
+        return;
+      }
+    }
+    this.#scanner.push(chunk);
+    this.#pump();
+  }
+
+  #pump(): void {
+    let next = this.#step();
+    while (next === 'again' && !this.destroyed) next = this.#step();
+    if (this.destroyed) return;
+    const { fault } = this.#scanner;
+    if (fault !== null) this.end(fault === 'too-large' ? 'packet-too-large' : 'malformed');
+    else this.#setPaused(next === 'held');
+  }
+
+  /** Deals with one frame. `held` when it must wait, `empty` when there is none. */
+  #step(): 'again' | 'held' | 'empty' {
+    if (this.#isHeld()) return 'held';
+    if (!this.#hasFrame && !this.#scanner.next()) return 'empty';
+    this.#hasFrame = true;
+    if (this.#flow?.mustWait(this.#scanner) === true) return 'held';
+    this.#hasFrame = false;
+    const fault = this.#state === 'connecting' ? this.#first() : this.#dispatch();
+    if (fault !== null) this.end(fault);
+    return 'again';
+  }
+
+  #isHeld(): boolean {
+    return this.#state === 'connecting' ? this.#hasConnect : this.#isAwaitingAck;
+  }
+
+  #setPaused(isPaused: boolean): void {
+    if (isPaused === this.#isPaused) return;
+    this.#isPaused = isPaused;
+    if (isPaused) this.#socket.pause();
+    else this.#socket.resume();
+  }
+
+  /** [MQTT-3.1.0-1] the first packet is CONNECT. */
+  #first(): CloseReason | null {
+    const scanner = this.#scanner;
+    if (scanner.type !== packetTypes.connect) return 'protocol-error';
+    if (scanner.end - scanner.start > connectBytesMax) return 'connect-too-large';
+    this.#hasConnect = true;
+    this.#passToAedes();
+    return null;
+  }
+
+  #dispatch(): CloseReason | null {
+    const scanner = this.#scanner;
+    switch (scanner.type) {
+      case packetTypes.publish:
+      case packetTypes.puback:
+      case packetTypes.pubrec:
+      case packetTypes.pubrel:
+      case packetTypes.pubcomp:
+        this.#refreshKeepAlive();
+        return this.#flow?.frame(scanner) ?? null;
+      case packetTypes.subscribe:
+      case packetTypes.unsubscribe:
+        // What follows may depend on the subscription: it waits for the acknowledgement.
+        this.#isAwaitingAck = true;
+        this.#passToAedes();
+        return null;
+      case packetTypes.pingreq:
+      case packetTypes.disconnect:
+        this.#passToAedes();
+        return null;
+      default:
+        return 'protocol-error'; // [MQTT-3.1.0-2] and packets that only a server sends
+    }
+  }
+
+  #refreshKeepAlive(): void {
+    const now = performance.now();
+    if (now - this.#keepAliveAt < keepAliveStepMs) return;
+    this.#keepAliveAt = now;
+    this.#hooks.refreshKeepAlive(this);
+  }
+
+  #passToAedes(): void {
+    const { buffer, start, end } = this.#scanner;
+    this.#toAedes.push(buffer.subarray(start, end));
+    this.emit('readable');
+  }
+
+  /** Moves a packet that Aedes has written whole to the output. */
+  #sealAedes(): void {
+    if (this.#fromAedes.length === 0) return;
+    const parts = this.#fromAedes;
+    this.#fromAedes = [];
+    const frame = parts.length === 1 ? (parts[0] as Buffer) : Buffer.concat(parts);
+    const type = (frame[0] as number) >> 4;
+    // [MQTT-3.2.2-2] Aedes does not know of the session that our store kept.
+    if (type === packetTypes.connack && frame[3] === 0) frame[2] = this.sessionPresent ? 1 : 0;
+    this.#output.append(frame);
+    if (type !== packetTypes.suback && type !== packetTypes.unsuback) return;
+    this.#isAwaitingAck = false;
+    setImmediate(() => {
+      if (this.#state === 'open') this.#pump();
+    });
+  }
+}
+
+function reasonOf(error: Error): CloseReason {
+  if (error.message === 'keep alive timeout') return 'keep-alive-timeout';
+  return error.message.startsWith('connect did not') ? 'connect-timeout' : 'protocol-error';
+}

@@ -1,0 +1,183 @@
+/**
+ * The doors for devices: MQTT over TCP, TLS, WebSocket, and WebSocket with TLS. Each turns what
+ * comes in into a duplex stream and hands it on; all are the same from there.
+ */
+import { readFile } from 'node:fs/promises';
+import { createServer as createHttpServer, type Server as HttpServer } from 'node:http';
+import { createServer as createHttpsServer } from 'node:https';
+import {
+  type AddressInfo,
+  createServer as createTcpServer,
+  type Server,
+  type Socket,
+} from 'node:net';
+import type { Duplex } from 'node:stream';
+import { createServer as createTlsServer } from 'node:tls';
+import { createWebSocketStream, WebSocketServer } from 'ws';
+import { type Config, requireCredential } from '../base/config.ts';
+import { messageOf, systemCode, TrunklineError } from '../base/errors.ts';
+import type { Logger } from '../base/log.ts';
+
+/** Connections that the kernel holds until they are taken: a fleet reconnects at once. */
+const backlog = 4096;
+
+export type ListenerName = 'mqtt' | 'mqtts' | 'ws' | 'wss';
+
+/** A stream that a device opened. */
+export interface Arrival {
+  readonly socket: Duplex;
+  readonly listener: ListenerName;
+  readonly remoteAddress: string;
+}
+
+export interface ListenersOptions {
+  readonly config: Config;
+  readonly onArrival: (arrival: Arrival) => void;
+}
+
+export class Listeners {
+  readonly #log: Logger;
+  readonly #servers: Server[] = [];
+  readonly #webSocketServers: WebSocketServer[] = [];
+  /** Ports in use, by listener. */
+  readonly ports = new Map<ListenerName, number>();
+
+  private constructor(log: Logger) {
+    this.#log = log;
+  }
+
+  /** Throws `port-in-use`, `address-unavailable`, `door-open` or `tls-unreadable`. */
+  static async open(log: Logger, options: ListenersOptions): Promise<Listeners> {
+    const listeners = new Listeners(log);
+    try {
+      await listeners.#openAll(options);
+      return listeners;
+    } catch (error) {
+      await listeners.close();
+      throw error;
+    }
+  }
+
+  /** Stops taking connections; those that are open go on until their owner ends them. */
+  async close(): Promise<void> {
+    for (const server of this.#webSocketServers.splice(0)) server.close();
+    await Promise.all(
+      this.#servers.splice(0).map((server) => {
+        const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+        if ('closeAllConnections' in server) (server as HttpServer).closeAllConnections();
+        return closed;
+      }),
+    );
+  }
+
+  async #openAll({ config, onArrival }: ListenersOptions): Promise<void> {
+    const plain = (listener: ListenerName) => (socket: Socket) => {
+      socket.setNoDelay(true);
+      onArrival({ socket, listener, remoteAddress: addressOf(socket) });
+    };
+    await this.#listen('mqtt', createTcpServer(plain('mqtt')), config);
+    const web = createHttpServer(refuseHttp);
+    this.#serveWebSocket('ws', web, config, onArrival);
+    await this.#listen('ws', web, config);
+    if (config.tls.cert === '') return;
+    const identity = await readIdentity(config.tls);
+    const secure = createTlsServer(identity, plain('mqtts'));
+    secure.on('tlsClientError', (error) => {
+      this.#log.debug({ err: error, listener: 'mqtts' }, 'tls handshake failed');
+    });
+    await this.#listen('mqtts', secure, config);
+    const secureWeb = createHttpsServer(identity, refuseHttp);
+    this.#serveWebSocket('wss', secureWeb, config, onArrival);
+    await this.#listen('wss', secureWeb, config);
+  }
+
+  async #listen(name: ListenerName, server: Server, config: Config): Promise<void> {
+    const { host, port } = config[name];
+    requireCredential({
+      name: `MQTT (${name})`,
+      host,
+      hasCredential: config.auth.users.length > 0 || config.auth.anonymous,
+      remedy: 'set auth.users, or auth.anonymous = true to let everybody in',
+    });
+    await new Promise<void>((resolve, reject) => {
+      server.once('error', (error) => reject(listenFault(name, { host, port }, error)));
+      server.listen({ host, port, backlog }, resolve);
+    });
+    server.on('error', (error) =>
+      this.#log.error({ err: error, listener: name }, 'listener failed'),
+    );
+    this.#servers.push(server);
+    this.ports.set(name, (server.address() as AddressInfo).port);
+  }
+
+  #serveWebSocket(
+    listener: 'ws' | 'wss',
+    server: HttpServer,
+    config: Config,
+    onArrival: ListenersOptions['onArrival'],
+  ): void {
+    const webSockets = new WebSocketServer({
+      server,
+      path: config.ws.path,
+      perMessageDeflate: false,
+      maxPayload: config.limits.packet_bytes + 16,
+      // [MQTT-6.0.0-3] the client asks for the sub-protocol "mqtt"; "mqttv3.1" is MQTT 3.1's.
+      handleProtocols: (offered) =>
+        ['mqtt', 'mqttv3.1'].find((protocol) => offered.has(protocol)) ?? false,
+      verifyClient: ({ req }, answer) => {
+        const offered = req.headers['sec-websocket-protocol'] ?? '';
+        const isMqtt = /\bmqtt(v3\.1)?\b/.test(offered);
+        answer(isMqtt, 400, 'Ask for the WebSocket sub-protocol "mqtt".');
+      },
+    });
+    webSockets.on('connection', (webSocket, request) => {
+      request.socket.setNoDelay(true);
+      const socket = createWebSocketStream(webSocket);
+      onArrival({ socket, listener, remoteAddress: addressOf(request.socket) });
+    });
+    webSockets.on('error', (error) => {
+      this.#log.debug({ err: error, listener }, 'web socket server error');
+    });
+    this.#webSocketServers.push(webSockets);
+  }
+}
+
+function refuseHttp(_request: unknown, response: import('node:http').ServerResponse): void {
+  response.writeHead(426, { 'content-type': 'text/plain', upgrade: 'websocket' });
+  response.end('This port speaks MQTT over WebSocket.\n');
+}
+
+function addressOf(socket: Socket): string {
+  return `${socket.remoteAddress ?? ''}:${socket.remotePort ?? 0}`;
+}
+
+async function readIdentity(tls: Config['tls']): Promise<{ cert: Buffer; key: Buffer }> {
+  try {
+    return { cert: await readFile(tls.cert), key: await readFile(tls.key) };
+  } catch (error) {
+    throw new TrunklineError(
+      'tls-unreadable',
+      `The TLS files tls.cert = "${tls.cert}" and tls.key = "${tls.key}" cannot be read: ${messageOf(error)}. Check both paths.`,
+      { cause: error },
+    );
+  }
+}
+
+function listenFault(
+  name: ListenerName,
+  at: { host: string; port: number },
+  error: Error,
+): TrunklineError {
+  if (systemCode(error) === 'EADDRINUSE') {
+    return new TrunklineError(
+      'port-in-use',
+      `Port ${at.port} on ${at.host} is in use, so MQTT (${name}) cannot listen there. Stop the other program or choose another port with --${name}-port.`,
+      { cause: error },
+    );
+  }
+  return new TrunklineError(
+    'address-unavailable',
+    `MQTT (${name}) cannot listen on ${at.host}:${at.port}: ${error.message}. Choose another address with --${name}-host.`,
+    { cause: error },
+  );
+}

@@ -1,0 +1,110 @@
+/**
+ * Brings the sessions back after a start: rows of the state store first, then the log, entry by
+ * entry, for what the store does not know yet. Every step may be repeated: an entry that a session
+ * has had is recognised by its sequence.
+ */
+import type { Qos } from '../base/publication.ts';
+import type { LoggedEntry, MessageLog } from './ports.ts';
+import type { Retained } from './routing/retained.ts';
+import type { Router } from './routing/router.ts';
+import type { Session } from './session.ts';
+import type { Sessions } from './sessions.ts';
+import type {
+  InflightRow,
+  ReceivedRow,
+  RetainedRow,
+  SessionRow,
+  SettledRow,
+  StateStore,
+  SubscriptionRow,
+} from './store/state-store.ts';
+
+export interface RecoveryParts {
+  readonly store: StateStore;
+  readonly messageLog: MessageLog;
+  readonly sessions: Sessions;
+  readonly router: Router;
+  readonly retained: Retained;
+}
+
+/** Returns how many sessions and log entries were brought back. */
+export async function recover(
+  parts: RecoveryParts,
+): Promise<{ sessions: number; entries: number }> {
+  const { store, sessions, messageLog, retained } = parts;
+  retained.restore(await store.load<RetainedRow>(store.retained));
+  await restoreSessions(parts);
+  const inflight = await restoreInflight(parts);
+  let entries = 0;
+  for await (const chunk of messageLog.read(1)) {
+    for (const entry of chunk) {
+      replay(parts, entry, inflight);
+      entries++;
+    }
+  }
+  return { sessions: sessions.count, entries };
+}
+
+async function restoreSessions({ store, sessions, router }: RecoveryParts): Promise<void> {
+  const ahead = new Map<string, Set<number>>();
+  for (const row of await store.load<SettledRow>(store.settled)) {
+    const known = ahead.get(row.client_id) ?? new Set();
+    ahead.set(row.client_id, known.add(row.sequence));
+  }
+  for (const row of await store.load<SessionRow>(store.sessions)) {
+    sessions.restore(row, ahead.get(row.client_id) ?? new Set());
+  }
+  for (const row of await store.load<SubscriptionRow>(store.subscriptions)) {
+    const session = sessions.get(row.client_id);
+    if (session === undefined) continue;
+    const granted = { qos: row.qos as Qos, since: row.since };
+    session.subscriptions.set(row.filter, granted);
+    // No core is connected yet: its retained messages come with the first interest.
+    await router.subscribe(session, row.filter, granted);
+  }
+  for (const row of await store.load<ReceivedRow>(store.received)) {
+    sessions.get(row.client_id)?.received.set(row.packet_id, true);
+  }
+}
+
+/** Handshakes of QoS 2 under way, in log order; answers which sequences they hold by session. */
+async function restoreInflight({
+  store,
+  sessions,
+}: RecoveryParts): Promise<Map<Session, Set<number>>> {
+  const held = new Map<Session, Set<number>>();
+  const rows = await store.load<InflightRow>(store.inflight);
+  for (const row of rows.toSorted((a, b) => a.sequence - b.sequence)) {
+    const session = sessions.get(row.client_id);
+    if (session === undefined) continue;
+    const { sequence } = row;
+    const delivery = { sequence, qos: 2, retain: false, publication: null } as const;
+    session.outbox.restoreInflight(row.packet_id, delivery, row.is_released === 1);
+    held.set(session, (held.get(session) ?? new Set()).add(sequence));
+  }
+  return held;
+}
+
+function replay(
+  parts: RecoveryParts,
+  entry: LoggedEntry,
+  inflight: Map<Session, Set<number>>,
+): void {
+  const publisher = parts.sessions.get(entry.clientId);
+  const isOfSession = publisher !== undefined && entry.sequence > publisher.identity.beganAt;
+  if (entry.kind === 'release') {
+    if (isOfSession) publisher.received.delete(entry.packetId);
+    return;
+  }
+  if (isOfSession && entry.packetId > 0) publisher.received.set(entry.packetId, true);
+  const { publication, sequence } = entry;
+  if (publication.retain) parts.retained.set(publication, sequence);
+  for (const [session, granted] of parts.router.wantedSince(publication.topic, sequence)) {
+    const qos = Math.min(granted, publication.qos) as Qos;
+    if (qos === 0 || session.journal === null) continue;
+    if (inflight.get(session)?.has(sequence) === true) session.journal.expect(sequence);
+    else if (!session.journal.isSettled(sequence)) {
+      session.outbox.deliver({ sequence, qos, retain: false, publication: null });
+    }
+  }
+}

@@ -1,0 +1,124 @@
+/**
+ * What a kept session writes down of its deliveries: which log sequences it still owes (in memory),
+ * through which one all are settled, and the QoS 2 handshakes under way. After a crash the log is
+ * read again and this tells which of its entries the session has had.
+ */
+import type { Delivery } from './delivery.ts';
+import type { StateStore } from './store/state-store.ts';
+
+export interface JournalParts {
+  readonly store: StateStore;
+  /** Writes the session's row with this settled mark. */
+  readonly saveSettled: (settledThrough: number) => void;
+  /** A commit can't be made any more: the process is ending or broken. */
+  readonly onFailure: (error: unknown) => void;
+}
+
+export class SessionJournal {
+  readonly #parts: JournalParts;
+  readonly #clientId: string;
+  /** Log sequences that are queued or in flight, ascending; those before `#head` are done. */
+  #owed: number[] = [];
+  #head = 0;
+  /** Of `#owed`, those that were settled before their turn. */
+  readonly #early = new Set<number>();
+  /** Settled sequences above `settledThrough`, each a row of its own. */
+  readonly #ahead: Set<number>;
+  #settledThrough: number;
+  #newest = 0;
+
+  constructor(
+    parts: JournalParts,
+    state: { clientId: string; settledThrough: number; ahead: Set<number> },
+  ) {
+    this.#parts = parts;
+    this.#clientId = state.clientId;
+    this.#settledThrough = state.settledThrough;
+    this.#ahead = state.ahead;
+  }
+
+  get settledThrough(): number {
+    return this.#settledThrough;
+  }
+
+  /** Whether the session has had this log entry, or will not get it. */
+  isSettled(sequence: number): boolean {
+    return sequence <= this.#settledThrough || this.#ahead.has(sequence);
+  }
+
+  /** Lowest log sequence that is owed; Infinity for none. */
+  get lowestOwed(): number {
+    return this.#owed[this.#head] ?? Number.POSITIVE_INFINITY;
+  }
+
+  /** The session is to get this entry; called in log order. */
+  expect(sequence: number): void {
+    if (sequence === 0) return;
+    this.#owed.push(sequence);
+    this.#newest = Math.max(this.#newest, sequence);
+  }
+
+  /** Refused because the queue is full: it needs no row, since it is newer than all that is owed. */
+  skipped(sequence: number): void {
+    this.#newest = Math.max(this.#newest, sequence);
+  }
+
+  /** A QoS 2 PUBLISH is about to leave under this identifier. */
+  launched(packetId: number, sequence: number): void {
+    this.#parts.store.inflight.put([this.#clientId, packetId, sequence, 0]);
+  }
+
+  /** PUBREC came. */
+  released(packetId: number, sequence: number): void {
+    this.#parts.store.inflight.put([this.#clientId, packetId, sequence, 1]);
+  }
+
+  /** Delivered or dropped: in every case dealt with. */
+  settled(packetId: number, delivery: Delivery): void {
+    if (packetId > 0 && delivery.qos === 2) {
+      this.#parts.store.inflight.delete([this.#clientId, packetId]);
+    }
+    const { sequence } = delivery;
+    if (sequence === 0) return;
+    this.#retire(sequence);
+    const through = Math.min(this.lowestOwed - 1, this.#newest);
+    if (through > this.#settledThrough) {
+      this.#settledThrough = through;
+      this.#parts.saveSettled(through);
+      this.#dropCovered(through);
+    }
+    if (sequence > this.#settledThrough) {
+      this.#ahead.add(sequence);
+      this.#parts.store.settled.put([this.#clientId, sequence]);
+    }
+  }
+
+  commit(): Promise<void> {
+    return this.#parts.store.commit();
+  }
+
+  whenDurable(then: () => void): void {
+    this.#parts.store.commit().then(then).catch(this.#parts.onFailure);
+  }
+
+  #retire(sequence: number): void {
+    if (this.#owed[this.#head] !== sequence) {
+      this.#early.add(sequence);
+      return;
+    }
+    this.#head++;
+    while (this.#early.delete(this.#owed[this.#head] ?? 0)) this.#head++;
+    if (this.#head > 1024 && this.#head * 2 > this.#owed.length) {
+      this.#owed = this.#owed.slice(this.#head);
+      this.#head = 0;
+    }
+  }
+
+  #dropCovered(through: number): void {
+    for (const sequence of this.#ahead) {
+      if (sequence > through) continue;
+      this.#ahead.delete(sequence);
+      this.#parts.store.settled.delete([this.#clientId, sequence]);
+    }
+  }
+}

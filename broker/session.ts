@@ -1,0 +1,109 @@
+/**
+ * One MQTT session: its subscriptions, what it was sent, what it has sent, and the connection that
+ * holds it, if any. A kept session (clean session 0) outlives its connections and the process.
+ */
+import type { Limits } from '../base/config.ts';
+import type { Qos } from '../base/publication.ts';
+import { type Session as SessionFact, SessionState } from '../proto/gen/trunkline/v1/session.ts';
+import type { Connection } from './connection/connection.ts';
+import type { CloseReason } from './connection/connection-port.ts';
+import type { OutboxParts } from './delivery.ts';
+import { Outbox } from './outbox.ts';
+import type { SessionJournal } from './session-journal.ts';
+
+/** Filters that a session fact names; the count says how many there are. */
+const factFiltersMax = 100;
+
+export interface GrantedSubscription {
+  readonly qos: Qos;
+  /** Log sequence from which it counts. */
+  readonly since: number;
+}
+
+/** What the session is, apart from what flows through it. */
+export interface SessionIdentity {
+  readonly clientId: string;
+  readonly isKept: boolean;
+  readonly username: string;
+  /** Log sequence when it began. */
+  readonly beganAt: number;
+}
+
+/** How the session's present or last connection came in. */
+export interface ConnectionFacts {
+  readonly protocol: string;
+  readonly listener: string;
+  readonly remoteAddress: string;
+  readonly keepAliveSeconds: number;
+}
+
+const noConnection = { protocol: '', listener: '', remoteAddress: '', keepAliveSeconds: 0 };
+
+export class Session {
+  readonly identity: SessionIdentity;
+  readonly subscriptions = new Map<string, GrantedSubscription>();
+  readonly outbox: Outbox;
+  readonly journal: SessionJournal | null;
+  /** Packet identifiers of QoS 2 PUBLISH that wait for PUBREL; the value says durable. */
+  readonly received = new Map<number, boolean>();
+  connection: Connection | null = null;
+  facts: ConnectionFacts = noConnection;
+  connectedAt = 0;
+  disconnectedAt = 0;
+  disconnectReason = '';
+  receivedCount = 0;
+
+  constructor(identity: SessionIdentity, parts: OutboxParts, limits: Limits) {
+    this.identity = identity;
+    this.journal = parts.journal;
+    this.outbox = new Outbox(parts, limits);
+  }
+
+  get clientId(): string {
+    return this.identity.clientId;
+  }
+
+  connected(connection: Connection, facts: ConnectionFacts, now: number): void {
+    this.connection = connection;
+    this.facts = facts;
+    this.connectedAt = now;
+    this.disconnectedAt = 0;
+    this.disconnectReason = '';
+  }
+
+  disconnected(reason: CloseReason, now: number): void {
+    this.connection = null;
+    this.disconnectedAt = now;
+    this.disconnectReason = reason;
+    this.outbox.detach();
+  }
+
+  /** As the operators see it; the bridge and the core fill in edge and region. */
+  fact(): SessionFact {
+    const { outbox, facts, identity } = this;
+    const filters = [...this.subscriptions].slice(0, factFiltersMax);
+    return {
+      clientId: identity.clientId,
+      edgeId: '',
+      gatewayId: '',
+      region: '',
+      state: this.connection === null ? SessionState.KEPT : SessionState.CONNECTED,
+      protocol: facts.protocol,
+      listener: facts.listener,
+      remoteAddress: facts.remoteAddress,
+      username: identity.username,
+      cleanStart: !identity.isKept,
+      keepAliveSeconds: facts.keepAliveSeconds,
+      connectedAtMs: this.connectedAt,
+      disconnectedAtMs: this.disconnectedAt,
+      disconnectReason: this.disconnectReason,
+      subscriptions: filters.map(([filter, { qos }]) => ({ filter, qos })),
+      subscriptionCount: this.subscriptions.size,
+      queueMessages: outbox.queuedCount,
+      inflightMessages: outbox.inflightCount,
+      receivedMessages: this.receivedCount,
+      deliveredMessages: outbox.deliveredCount,
+      droppedMessages: outbox.droppedCount,
+    };
+  }
+}

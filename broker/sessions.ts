@@ -1,0 +1,157 @@
+/**
+ * Every session of the edge by client identifier: opens, keeps, ends and expires them. The state
+ * store has a row for each kept one.
+ */
+import type { Clock } from '../base/clock.ts';
+import type { Limits } from '../base/config.ts';
+import type { Ledger } from '../base/ledger.ts';
+import type { Logger } from '../base/log.ts';
+import type { MessageLog, SessionListener } from './ports.ts';
+import type { Router } from './routing/router.ts';
+import { Session, type SessionIdentity } from './session.ts';
+import { SessionJournal } from './session-journal.ts';
+import type { SessionRow, StateStore } from './store/state-store.ts';
+
+export interface SessionsParts {
+  readonly log: Logger;
+  readonly clock: Clock;
+  readonly ledger: Ledger;
+  readonly store: StateStore;
+  readonly messageLog: MessageLog;
+  readonly router: Router;
+  readonly listener: SessionListener;
+}
+
+export class Sessions implements Iterable<Session> {
+  readonly #parts: SessionsParts;
+  readonly #limits: Limits;
+  readonly #sessions = new Map<string, Session>();
+
+  constructor(parts: SessionsParts, limits: Limits) {
+    this.#parts = parts;
+    this.#limits = limits;
+  }
+
+  get count(): number {
+    return this.#sessions.size;
+  }
+
+  get connectedCount(): number {
+    let count = 0;
+    for (const session of this.#sessions.values()) if (session.connection !== null) count++;
+    return count;
+  }
+
+  get(clientId: string): Session | undefined {
+    return this.#sessions.get(clientId);
+  }
+
+  [Symbol.iterator](): Iterator<Session> {
+    return this.#sessions.values();
+  }
+
+  /**
+   * The session for a client that connects: the kept one when there is one and it asks for it, else
+   * a new one. [MQTT-3.1.2-6] a clean session discards the one before.
+   */
+  open(who: { clientId: string; isKept: boolean; username: string }): {
+    session: Session;
+    wasPresent: boolean;
+  } {
+    const present = this.#sessions.get(who.clientId);
+    if (present !== undefined) {
+      if (who.isKept && present.identity.isKept && present.identity.username === who.username) {
+        return { session: present, wasPresent: true };
+      }
+      this.end(present);
+    }
+    const beganAt = this.#parts.messageLog.durableThrough;
+    const session = this.#create(
+      { ...who, beganAt },
+      { settledThrough: beganAt, ahead: new Set() },
+    );
+    this.save(session);
+    return { session, wasPresent: false };
+  }
+
+  /** A kept session of an earlier run. */
+  restore(row: SessionRow, ahead: Set<number>): Session {
+    const identity = {
+      clientId: row.client_id,
+      isKept: true,
+      username: row.username,
+      beganAt: row.began_at,
+    };
+    const session = this.#create(identity, { settledThrough: row.settled_through, ahead });
+    session.connectedAt = row.connected_at;
+    session.disconnectedAt = row.disconnected_at || this.#parts.clock.now();
+    session.disconnectReason = row.disconnected_at === 0 ? 'edge-restarted' : 'disconnected';
+    return session;
+  }
+
+  /** Writes the row of a kept session; of others there is none. */
+  save(session: Session): void {
+    const { journal, identity } = session;
+    if (journal === null) return;
+    this.#parts.store.sessions.put([
+      identity.clientId,
+      identity.beganAt,
+      journal.settledThrough,
+      session.connection === null ? session.disconnectedAt : 0,
+      identity.username,
+      session.connectedAt,
+    ]);
+  }
+
+  end(session: Session): void {
+    for (const filter of session.subscriptions.keys()) {
+      this.#parts.router.unsubscribe(session, filter);
+    }
+    session.subscriptions.clear();
+    session.outbox.abandon();
+    this.#sessions.delete(session.clientId);
+    if (session.identity.isKept) this.#parts.store.dropSession(session.clientId);
+    this.#parts.listener.sessionRemoved(session.clientId);
+  }
+
+  /** Ends kept sessions whose time without a connection is over. */
+  expire(): void {
+    const oldest = this.#parts.clock.now() - this.#limits.session_expiry_seconds * 1_000;
+    for (const session of [...this.#sessions.values()]) {
+      if (session.connection !== null || session.disconnectedAt > oldest) continue;
+      this.#parts.log.info({ client_id: session.clientId }, 'session expired');
+      this.end(session);
+    }
+  }
+
+  /** The lowest log sequence that some kept session still owes; Infinity for none. */
+  lowestOwed(): number {
+    let lowest = Number.POSITIVE_INFINITY;
+    for (const session of this.#sessions.values()) {
+      if (session.journal !== null) lowest = Math.min(lowest, session.journal.lowestOwed);
+    }
+    return lowest;
+  }
+
+  #create(
+    identity: SessionIdentity,
+    settled: { settledThrough: number; ahead: Set<number> },
+  ): Session {
+    const { log, store, messageLog, ledger } = this.#parts;
+    const onFailure = (error: unknown) => {
+      log.error({ err: error, client_id: identity.clientId }, 'session delivery failed');
+    };
+    const journalParts = { store, onFailure, saveSettled: () => this.save(session) };
+    const journal = identity.isKept
+      ? new SessionJournal(journalParts, { clientId: identity.clientId, ...settled })
+      : null;
+    const read = (sequence: number) => messageLog.get(sequence);
+    const session: Session = new Session(
+      identity,
+      { ledger, journal, read, onFailure },
+      this.#limits,
+    );
+    this.#sessions.set(identity.clientId, session);
+    return session;
+  }
+}

@@ -1,0 +1,225 @@
+/**
+ * What the edge must remember of its sessions, in one SQLite file: sessions, subscriptions, QoS 2
+ * handshakes, what was settled, retained messages and wills. Messages themselves are in the log;
+ * here stand references to them.
+ *
+ * Changes gather in memory and leave in one transaction (group commit). `commit()` resolves when
+ * everything changed before the call is durable; what nobody waits for follows within `lazyMs`.
+ */
+import type { Clock } from '../../base/clock.ts';
+import type { Logger } from '../../base/log.ts';
+import { openSqlite, type SqlDatabase } from '../../base/sqlite.ts';
+import { BufferedTable } from './buffered-table.ts';
+
+const lazyMs = 200;
+const retryMs = 1_000;
+
+/** Rows as SQLite gives them back. */
+export interface SessionRow {
+  readonly client_id: string;
+  /** Log sequence when the session began: earlier entries of the same client are another's. */
+  readonly began_at: number;
+  /** Every message for the session up to this log sequence is dealt with. */
+  readonly settled_through: number;
+  /** Milliseconds since the epoch; 0 while connected. */
+  readonly disconnected_at: number;
+  readonly username: string;
+  readonly connected_at: number;
+}
+
+export interface SubscriptionRow {
+  readonly client_id: string;
+  readonly filter: string;
+  readonly qos: number;
+  /** Log sequence from which it counts. */
+  readonly since: number;
+}
+
+export interface InflightRow {
+  readonly client_id: string;
+  readonly packet_id: number;
+  readonly sequence: number;
+  /** 1 once PUBREC came: only PUBREL is owed. */
+  readonly is_released: number;
+}
+
+export interface SettledRow {
+  readonly client_id: string;
+  readonly sequence: number;
+}
+
+export interface ReceivedRow {
+  readonly client_id: string;
+  readonly packet_id: number;
+}
+
+export interface RetainedRow {
+  readonly topic: string;
+  readonly sequence: number;
+  readonly qos: number;
+  readonly payload: Buffer;
+  readonly properties: Buffer | null;
+  readonly accepted_at: number;
+  readonly origin: string;
+}
+
+export interface WillRow {
+  readonly client_id: string;
+  readonly topic: string;
+  readonly payload: Buffer;
+  readonly qos: number;
+  readonly retain: number;
+}
+
+export class StateStore {
+  readonly sessions = table('session', 1, [
+    'client_id TEXT',
+    'began_at INTEGER',
+    'settled_through INTEGER',
+    'disconnected_at INTEGER',
+    'username TEXT',
+    'connected_at INTEGER',
+  ]);
+  readonly subscriptions = table('subscription', 2, [
+    'client_id TEXT',
+    'filter TEXT',
+    'qos INTEGER',
+    'since INTEGER',
+  ]);
+  readonly inflight = table('inflight', 2, [
+    'client_id TEXT',
+    'packet_id INTEGER',
+    'sequence INTEGER',
+    'is_released INTEGER',
+  ]);
+  readonly settled = table('settled', 2, ['client_id TEXT', 'sequence INTEGER']);
+  readonly received = table('received', 2, ['client_id TEXT', 'packet_id INTEGER']);
+  readonly retained = table('retained', 1, [
+    'topic TEXT',
+    'sequence INTEGER',
+    'qos INTEGER',
+    'payload BLOB',
+    'properties BLOB',
+    'accepted_at INTEGER',
+    'origin TEXT',
+  ]);
+  readonly wills = table('will', 1, [
+    'client_id TEXT',
+    'topic TEXT',
+    'payload BLOB',
+    'qos INTEGER',
+    'retain INTEGER',
+  ]);
+  readonly #tables = [
+    this.sessions,
+    this.subscriptions,
+    this.inflight,
+    this.settled,
+    this.received,
+    this.retained,
+    this.wills,
+  ];
+  readonly #log: Logger;
+  readonly #clock: Clock;
+  readonly #database: SqlDatabase;
+  readonly #stopLazy: () => void;
+  #committing: Promise<void> | null = null;
+  #next: Promise<void> | null = null;
+  #isClosing = false;
+
+  private constructor(parts: { log: Logger; clock: Clock }, database: SqlDatabase) {
+    this.#log = parts.log;
+    this.#clock = parts.clock;
+    this.#database = database;
+    this.#stopLazy = parts.clock.every(lazyMs, () => {
+      if (this.#committing === null && this.#isDirty) void this.commit();
+    });
+  }
+
+  /** Opens or creates `file`. Throws `data-unwritable`. */
+  static async open(parts: { log: Logger; clock: Clock }, file: string): Promise<StateStore> {
+    const database = await openSqlite(file, { synchronous: 'FULL' });
+    const store = new StateStore(parts, database);
+    await database.exec(store.#tables.map((one) => one.createSql).join('\n'));
+    return store;
+  }
+
+  load<R>(from: BufferedTable): Promise<R[]> {
+    return from.load<R>(this.#database);
+  }
+
+  /** Forgets everything that is keyed by a client identifier, but for its will. */
+  dropSession(clientId: string): void {
+    for (const one of [
+      this.sessions,
+      this.subscriptions,
+      this.inflight,
+      this.settled,
+      this.received,
+    ]) {
+      one.drop(clientId);
+    }
+  }
+
+  /** Resolves when all changes made so far are durable. A failing disk is tried until it works. */
+  commit(): Promise<void> {
+    if (this.#committing === null) {
+      this.#committing = this.#run().finally(() => {
+        this.#committing = null;
+      });
+      return this.#committing;
+    }
+    // The running commit took its changes already: those made since need the next one.
+    this.#next ??= this.#committing.then(() => {
+      this.#next = null;
+      return this.commit();
+    });
+    return this.#next;
+  }
+
+  async close(): Promise<void> {
+    if (this.#isClosing) return;
+    this.#stopLazy();
+    await this.commit();
+    this.#isClosing = true;
+    await this.#database.close();
+  }
+
+  get #isDirty(): boolean {
+    return this.#tables.some((one) => one.isDirty);
+  }
+
+  async #run(): Promise<void> {
+    // Whoever else changes something in this turn shares the transaction.
+    await new Promise<void>((resolve) => setImmediate(resolve));
+    while (this.#isDirty && !this.#isClosing) {
+      const taken = this.#tables.filter((one) => one.isDirty).map((one) => one.take());
+      try {
+        await this.#write(taken.flatMap((one) => one.statements));
+        return;
+      } catch (error) {
+        for (const one of taken) one.restore();
+        this.#log.error({ err: error }, 'state store write failed, trying again');
+        await new Promise<void>((resolve) => this.#clock.after(retryMs, resolve));
+      }
+    }
+  }
+
+  async #write(
+    statements: readonly { sql: string; params: (string | number | Buffer | null)[] }[],
+  ) {
+    const database = this.#database;
+    await database.exec('BEGIN IMMEDIATE');
+    try {
+      for (const { sql, params } of statements) await database.run(sql, params);
+      await database.exec('COMMIT');
+    } catch (error) {
+      await database.exec('ROLLBACK').catch(() => {});
+      throw error;
+    }
+  }
+}
+
+function table(name: string, keyColumns: number, columns: readonly string[]): BufferedTable {
+  return new BufferedTable({ name, keyColumns, columns });
+}

@@ -1,0 +1,41 @@
+/**
+ * One connection per client identifier: a later CONNECT ends the earlier connection and waits until
+ * it is wholly gone. Connections are told apart by object, so that a late close of the old one never
+ * touches the new.
+ * Source: MQTT 3.1.1 section 3.1.4, [MQTT-3.1.4-2].
+ */
+import { once } from 'node:events';
+import type { Connection } from './connection/connection.ts';
+
+export class Takeover {
+  readonly #owners = new Map<string, Connection>();
+
+  /** True when the identifier belongs to this connection now; false when it closed meanwhile. */
+  async claim(clientId: string, connection: Connection): Promise<boolean> {
+    for (;;) {
+      if (connection.destroyed) return false;
+      const owner = this.#owners.get(clientId);
+      if (owner === undefined) break;
+      await evict(owner);
+    }
+    this.#owners.set(clientId, connection);
+    // Registered after Aedes's own listener: when this runs, Aedes has let go of the client.
+    connection.once('close', () => {
+      if (this.#owners.get(clientId) === connection) this.#owners.delete(clientId);
+    });
+    return true;
+  }
+}
+
+async function evict(owner: Connection): Promise<void> {
+  // Half-way through CONNECT it can't be taken apart safely; its budget of time bounds the wait.
+  if (owner.isConnecting) await Promise.race([once(owner, 'opened'), once(owner, 'close')]);
+  const closed = once(owner, 'close');
+  if (owner.destroyed) {
+    // Its close is already on the way, or over.
+    await Promise.race([closed, new Promise((resolve) => setImmediate(resolve))]);
+    return;
+  }
+  owner.end('taken-over');
+  await closed;
+}
