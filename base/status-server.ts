@@ -8,7 +8,7 @@ import { messageOf, systemCode, TrunklineError } from './errors.ts';
 import type { Metrics } from './metrics.ts';
 
 export interface Readiness {
-  readonly isReady: boolean;
+  readonly ready: boolean;
   /** Why not, or what is amiss all the same. */
   readonly reasons: readonly string[];
 }
@@ -89,9 +89,9 @@ function answer(
   } else if (path === '/metrics') {
     send(response, 200, metrics.text(), metricsType);
   } else {
-    const { isReady, reasons } = readiness();
-    const body = `${JSON.stringify({ ready: isReady, reasons })}\n`;
-    send(response, isReady ? 200 : 503, body, 'application/json');
+    const { ready, reasons } = readiness();
+    const body = `${JSON.stringify({ ready, reasons })}\n`;
+    send(response, ready ? 200 : 503, body, 'application/json');
   }
 }
 

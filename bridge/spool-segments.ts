@@ -22,6 +22,11 @@ export class SpoolSegments {
     return this.#segments.reduce((sum, segment) => sum + segment.bytes, 0);
   }
 
+  /** The first sequence of the segment being written. */
+  get activeFrom(): number {
+    return this.#segments.at(-1)?.firstSequence ?? 1;
+  }
+
   get count(): number {
     return this.#segments.length;
   }

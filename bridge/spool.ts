@@ -118,6 +118,10 @@ export class Spool implements UplinkLog {
     return this.#durableThrough;
   }
 
+  get activeFrom(): number {
+    return this.#segments.activeFrom;
+  }
+
   get isSaturated(): boolean {
     return this.#saturation.isOn;
   }

@@ -14,11 +14,13 @@ import { Admission } from './admission.ts';
 import { AedesHost } from './aedes-host.ts';
 import { createAuthenticate } from './authenticate.ts';
 import { authorize } from './authorize.ts';
+import { registerGauges } from './broker-gauges.ts';
 import { Connection } from './connection/connection.ts';
 import type { CloseReason } from './connection/connection-port.ts';
 import { Downlink } from './downlink.ts';
 import { Inbox } from './inbox.ts';
 import { type Arrival, type ListenerName, Listeners } from './listeners.ts';
+import { Parking } from './parking.ts';
 import type { LocalDelivery, MessageLog, SessionListener, Uplink } from './ports.ts';
 import { recover } from './recovery.ts';
 import { Retained } from './routing/retained.ts';
@@ -51,6 +53,7 @@ export class DeviceBroker {
   readonly #connections = new Set<Connection>();
   readonly #closed: CounterFamily;
   readonly #store: StateStore;
+  readonly #parking: Parking;
   readonly #sessions: Sessions;
   readonly #router: Router;
   readonly #retained: Retained;
@@ -80,8 +83,12 @@ export class DeviceBroker {
     );
     this.#retained = new Retained(store, messageLog);
     this.#router = new Router({ ledger, uplink, retained: this.#retained });
+    this.#parking = new Parking({ log, store, messageLog });
     this.#sessions = new Sessions(
-      { log, clock, ledger, store, messageLog, router: this.#router, listener: sessionListener },
+      {
+        ...{ log, clock, ledger, store, messageLog, router: this.#router },
+        ...{ parking: this.#parking, listener: sessionListener },
+      },
       config.limits,
     );
     const common = {
@@ -113,7 +120,13 @@ export class DeviceBroker {
     });
     this.#wills = new Wills({ ...common, acceptance: this.#acceptance, uplink });
     this.#downlink = new Downlink({ ...common, acceptance: this.#acceptance });
-    this.#registerMetrics(metrics);
+    registerGauges(metrics, {
+      sessions: this.#sessions,
+      router: this.#router,
+      retained: this.#retained,
+      parking: this.#parking,
+      connectionCount: () => this.#connections.size,
+    });
   }
 
   /** Recovers sessions, retained messages and queues. Throws `data-unwritable`. */
@@ -165,6 +178,7 @@ export class DeviceBroker {
     // Closes reach Aedes in the next turn, and their wills the log in the one after.
     await new Promise<void>((resolve) => setImmediate(() => setImmediate(resolve)));
     await this.#host?.close();
+    await this.#parking.close();
     await this.#store.close();
   }
 
@@ -177,6 +191,7 @@ export class DeviceBroker {
       store: this.#store,
       messageLog,
       sessions: this.#sessions,
+      parking: this.#parking,
       router: this.#router,
       retained: this.#retained,
     });
@@ -273,6 +288,7 @@ export class DeviceBroker {
     for (const connection of this.#connections) {
       if (connection.blockedMs(now) > drainMs) connection.end('slow-reader');
     }
+    this.#parking.round(this.#sessions.journals());
     const through = this.#parts.messageLog.durableThrough;
     this.#store
       .commit()
@@ -280,22 +296,5 @@ export class DeviceBroker {
         this.#flushedThrough = through;
       })
       .catch((error: unknown) => this.#parts.log.error({ err: error }, 'state store failed'));
-  }
-
-  #registerMetrics(metrics: Metrics): void {
-    const gauges: [string, string, () => number][] = [
-      ['trunkline_connections', 'Connections of devices now.', () => this.#connections.size],
-      ['trunkline_sessions', 'Sessions, connected and kept.', () => this.#sessions.count],
-      ['trunkline_subscriptions', 'Subscriptions.', () => this.#router.subscriptionCount],
-      ['trunkline_retained_messages', 'Retained messages.', () => this.#retained.count],
-      ['trunkline_queued_messages', 'Messages that wait for a session.', () => this.#queued()],
-    ];
-    for (const [name, help, read] of gauges) metrics.gauge(name, help, read);
-  }
-
-  #queued(): number {
-    let count = 0;
-    for (const session of this.#sessions) count += session.outbox.queuedCount;
-    return count;
   }
 }

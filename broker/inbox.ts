@@ -36,7 +36,7 @@ export class Inbox implements FlowSink {
   readonly #connection: Connection;
   readonly #principal: Principal;
   /** The last topic and that it passed, since most devices publish few. */
-  #checkedTopic = '';
+  #checkedTopic: string | null = null;
 
   constructor(
     parts: InboxParts,

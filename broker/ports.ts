@@ -39,6 +39,8 @@ export type LoggedEntry = LogEntry & { readonly sequence: number };
 export interface MessageLog {
   /** Everything up to this sequence is on disk. */
   readonly durableThrough: number;
+  /** The first sequence of the part of the log that is being written and can't be freed. */
+  readonly activeFrom: number;
   /** True when so much waits for the disk that publishers must pause. */
   readonly isSaturated: boolean;
   /** Queues for the next group commit and returns its sequence. */

@@ -3,7 +3,8 @@
  * entry, for what the store does not know yet. Every step may be repeated: an entry that a session
  * has had is recognised by its sequence.
  */
-import type { Qos } from '../base/publication.ts';
+import type { Publication, Qos } from '../base/publication.ts';
+import type { Parking } from './parking.ts';
 import type { LoggedEntry, MessageLog } from './ports.ts';
 import type { Retained } from './routing/retained.ts';
 import type { Router } from './routing/router.ts';
@@ -23,6 +24,7 @@ export interface RecoveryParts {
   readonly store: StateStore;
   readonly messageLog: MessageLog;
   readonly sessions: Sessions;
+  readonly parking: Parking;
   readonly router: Router;
   readonly retained: Retained;
 }
@@ -35,6 +37,9 @@ export async function recover(
   retained.restore(await store.load<RetainedRow>(store.retained));
   await restoreSessions(parts);
   const inflight = await restoreInflight(parts);
+  await parts.parking.restore((publication, sequence) =>
+    owe(parts, { publication, sequence }, inflight),
+  );
   let entries = 0;
   for await (const chunk of messageLog.read(1)) {
     for (const entry of chunk) {
@@ -99,12 +104,22 @@ function replay(
   if (isOfSession && entry.packetId > 0) publisher.received.set(entry.packetId, true);
   const { publication, sequence } = entry;
   if (publication.retain) parts.retained.set(publication, sequence);
+  if (!parts.parking.has(sequence)) owe(parts, { publication, sequence }, inflight);
+}
+
+/** Queues it for every kept session that wants it and has not had it; answers how many. */
+function owe(
+  parts: RecoveryParts,
+  { publication, sequence }: { publication: Publication; sequence: number },
+  inflight: Map<Session, Set<number>>,
+): number {
+  let owners = 0;
   for (const [session, granted] of parts.router.wantedSince(publication.topic, sequence)) {
     const qos = Math.min(granted, publication.qos) as Qos;
-    if (qos === 0 || session.journal === null) continue;
+    if (qos === 0 || session.journal === null || session.journal.isSettled(sequence)) continue;
+    owners++;
     if (inflight.get(session)?.has(sequence) === true) session.journal.expect(sequence);
-    else if (!session.journal.isSettled(sequence)) {
-      session.outbox.deliver({ sequence, qos, retain: false, publication: null });
-    }
+    else session.outbox.deliver({ sequence, qos, retain: false, publication: null });
   }
+  return owners;
 }

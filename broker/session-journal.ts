@@ -10,6 +10,8 @@ export interface JournalParts {
   readonly store: StateStore;
   /** Writes the session's row with this settled mark. */
   readonly saveSettled: (settledThrough: number) => void;
+  /** The session is done with the message of this log sequence. */
+  readonly onSettled: (sequence: number) => void;
   /** A commit can't be made any more: the process is ending or broken. */
   readonly onFailure: (error: unknown) => void;
 }
@@ -51,6 +53,21 @@ export class SessionJournal {
     return this.#owed[this.#head] ?? Number.POSITIVE_INFINITY;
   }
 
+  /** What is owed above `after` and below `before`, ascending. */
+  *owedBetween(after: number, before: number): Iterable<number> {
+    for (let at = this.#firstAbove(after); at < this.#owed.length; at++) {
+      const sequence = this.#owed[at] as number;
+      if (sequence >= before) return;
+      if (!this.#early.has(sequence)) yield sequence;
+    }
+  }
+
+  /** Lowest owed log sequence above `after`; Infinity for none. */
+  lowestOwedAbove(after: number): number {
+    for (const sequence of this.owedBetween(after, Number.POSITIVE_INFINITY)) return sequence;
+    return Number.POSITIVE_INFINITY;
+  }
+
   /** The session is to get this entry; called in log order. */
   expect(sequence: number): void {
     if (sequence === 0) return;
@@ -81,6 +98,7 @@ export class SessionJournal {
     const { sequence } = delivery;
     if (sequence === 0) return;
     this.#retire(sequence);
+    this.#parts.onSettled(sequence);
     const through = Math.min(this.lowestOwed - 1, this.#newest);
     if (through > this.#settledThrough) {
       this.#settledThrough = through;
@@ -99,6 +117,18 @@ export class SessionJournal {
 
   whenDurable(then: () => void): void {
     this.#parts.store.commit().then(then).catch(this.#parts.onFailure);
+  }
+
+  /** Index of the first owed sequence above `after`, by bisection. */
+  #firstAbove(after: number): number {
+    let low = this.#head;
+    let high = this.#owed.length;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if ((this.#owed[middle] as number) > after) high = middle;
+      else low = middle + 1;
+    }
+    return low;
   }
 
   #retire(sequence: number): void {

@@ -6,6 +6,7 @@ import type { Clock } from '../base/clock.ts';
 import type { Limits } from '../base/config.ts';
 import type { Ledger } from '../base/ledger.ts';
 import type { Logger } from '../base/log.ts';
+import type { Parking } from './parking.ts';
 import type { MessageLog, SessionListener } from './ports.ts';
 import type { Router } from './routing/router.ts';
 import { Session, type SessionIdentity } from './session.ts';
@@ -18,6 +19,7 @@ export interface SessionsParts {
   readonly ledger: Ledger;
   readonly store: StateStore;
   readonly messageLog: MessageLog;
+  readonly parking: Parking;
   readonly router: Router;
   readonly listener: SessionListener;
 }
@@ -124,28 +126,37 @@ export class Sessions implements Iterable<Session> {
     }
   }
 
-  /** The lowest log sequence that some kept session still owes; Infinity for none. */
+  /** The lowest log sequence that must stay in the log for a session's sake; Infinity for none. */
   lowestOwed(): number {
     let lowest = Number.POSITIVE_INFINITY;
-    for (const session of this.#sessions.values()) {
-      if (session.journal !== null) lowest = Math.min(lowest, session.journal.lowestOwed);
+    for (const journal of this.journals()) {
+      lowest = Math.min(lowest, journal.lowestOwedAbove(this.#parts.parking.through));
     }
     return lowest;
+  }
+
+  *journals(): Iterable<SessionJournal> {
+    for (const { journal } of this.#sessions.values()) if (journal !== null) yield journal;
   }
 
   #create(
     identity: SessionIdentity,
     settled: { settledThrough: number; ahead: Set<number> },
   ): Session {
-    const { log, store, messageLog, ledger } = this.#parts;
+    const { log, store, parking, ledger } = this.#parts;
     const onFailure = (error: unknown) => {
       log.error({ err: error, client_id: identity.clientId }, 'session delivery failed');
     };
-    const journalParts = { store, onFailure, saveSettled: () => this.save(session) };
+    const journalParts = {
+      store,
+      onFailure,
+      saveSettled: () => this.save(session),
+      onSettled: (sequence: number) => parking.release(sequence),
+    };
     const journal = identity.isKept
       ? new SessionJournal(journalParts, { clientId: identity.clientId, ...settled })
       : null;
-    const read = (sequence: number) => messageLog.get(sequence);
+    const read = (sequence: number) => parking.read(sequence);
     const session: Session = new Session(
       identity,
       { ledger, journal, read, onFailure },

@@ -163,15 +163,21 @@ export class Connection extends EventEmitter {
 
   #take(chunk: Buffer): void {
     if (this.#state === 'closed') return;
-    if (this.#state === 'connecting') {
-      this.#connectBytes += chunk.length;
-      if (!this.#hasConnect && this.#connectBytes > connectBytesMax) {
-        this.end('connect-too-large');
-        return;
-      }
+    const fault = this.#hasConnect ? null : this.#unconnectedFault(chunk);
+    if (fault !== null) {
+      this.end(fault);
+      return;
     }
     this.#scanner.push(chunk);
     this.#pump();
+  }
+
+  /** Before CONNECT is whole: its first byte tells at once whether this is MQTT at all. */
+  #unconnectedFault(chunk: Buffer): CloseReason | null {
+    const isFirst = this.#connectBytes === 0;
+    this.#connectBytes += chunk.length;
+    if (isFirst && (chunk[0] as number) >> 4 !== packetTypes.connect) return 'protocol-error';
+    return this.#connectBytes > connectBytesMax ? 'connect-too-large' : null;
   }
 
   #pump(): void {

@@ -46,6 +46,11 @@ export class Output {
     this.#parts.push(bytes);
     this.#bytes += bytes.length;
     if (this.#isBlocked) return;
+    if (this.#bytes > joinBytesMax) {
+      // More would only gather here, and look like the backlog of a slow reader.
+      this.flush();
+      return;
+    }
     if (dirty.size === 0) setImmediate(flushDirty);
     dirty.add(this);
   }

@@ -63,6 +63,16 @@ export interface RetainedRow {
   readonly origin: string;
 }
 
+export interface ParkedRow {
+  readonly sequence: number;
+  readonly topic: string;
+  readonly qos: number;
+  readonly payload: Buffer;
+  readonly properties: Buffer | null;
+  readonly accepted_at: number;
+  readonly origin: string;
+}
+
 export interface WillRow {
   readonly client_id: string;
   readonly topic: string;
@@ -110,6 +120,15 @@ export class StateStore {
     'qos INTEGER',
     'retain INTEGER',
   ]);
+  readonly parked = table('parked', 1, [
+    'sequence INTEGER',
+    'topic TEXT',
+    'qos INTEGER',
+    'payload BLOB',
+    'properties BLOB',
+    'accepted_at INTEGER',
+    'origin TEXT',
+  ]);
   readonly #tables = [
     this.sessions,
     this.subscriptions,
@@ -118,6 +137,7 @@ export class StateStore {
     this.received,
     this.retained,
     this.wills,
+    this.parked,
   ];
   readonly #log: Logger;
   readonly #clock: Clock;
@@ -146,6 +166,12 @@ export class StateStore {
 
   load<R>(from: BufferedTable): Promise<R[]> {
     return from.load<R>(this.#database);
+  }
+
+  /** One parked message, as of the last commit. */
+  async parkedRow(sequence: number): Promise<ParkedRow | undefined> {
+    const sql = 'SELECT * FROM parked WHERE sequence = ?';
+    return (await this.#database.all<ParkedRow>(sql, [sequence]))[0];
   }
 
   /** Forgets everything that is keyed by a client identifier, but for its will. */

@@ -1,0 +1,73 @@
+/** The index against the slow and obvious matcher, on generated filters and topics. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import { laneOf, topicFilterFault, topicMatches, topicNameFault } from '../../base/topic.ts';
+import { TopicIndex } from '../../base/topic-index.ts';
+
+const name = fc.constantFrom('', 'a', 'b', 'ab', '$SYS', 'ä');
+const topic = fc.array(name, { minLength: 1, maxLength: 5 }).map((levels) => levels.join('/'));
+const filter = fc
+  .tuple(
+    fc.array(fc.oneof(name, fc.constant('+')), { maxLength: 4 }),
+    fc.constantFrom('', '#', '+', 'a'),
+  )
+  .map(([levels, last]) => [...levels, last].join('/'))
+  .filter((text) => topicFilterFault(text) === null);
+
+test('the index finds what the obvious matcher finds, through additions and removals', () => {
+  fc.assert(
+    fc.property(
+      fc.array(fc.record({ filter, value: fc.nat(4), remove: fc.boolean() }), { maxLength: 40 }),
+      fc.array(
+        topic.filter((text) => topicNameFault(text) === null),
+        { minLength: 1, maxLength: 10 },
+      ),
+      (steps, topics) => {
+        const index = new TopicIndex<number, string>();
+        const held = new Map<string, { filter: string; value: number }>();
+        for (const { filter: text, value, remove } of steps) {
+          const key = `${value} ${text}`;
+          if (remove) assert.equal(index.remove(text, value), held.delete(key));
+          else {
+            assert.equal(index.add(text, value, text), !held.has(key));
+            held.set(key, { filter: text, value });
+          }
+          // Ask in between too, so that remembered matches have to be forgotten.
+          index.match(topics[0] as string);
+        }
+        assert.equal(index.size, held.size);
+        for (const text of topics) {
+          const found = index.match(text).map((entry) => `${entry.value} ${entry.detail}`);
+          const expected = [...held.values()]
+            .filter((one) => topicMatches(one.filter, text))
+            .map((one) => `${one.value} ${one.filter}`);
+          assert.deepEqual(found.toSorted(), expected.toSorted());
+        }
+      },
+    ),
+    { numRuns: 500 },
+  );
+});
+
+test('filters that MQTT forbids have a fault and those that it allows have none', () => {
+  for (const bad of ['', 'a#', 'a/#/b', '#/a', 'a+', '+a/b', 'a\0']) {
+    assert.notEqual(topicFilterFault(bad), null, bad);
+  }
+  for (const good of ['#', '+', '/', '+/+', 'a/+/b/#', '/#', 'a//b', '$SYS/#']) {
+    assert.equal(topicFilterFault(good), null, good);
+  }
+});
+
+test('a filter that ends in # also matches its parent level', () => {
+  const index = new TopicIndex<string, null>();
+  index.add('sport/#', 'x', null);
+  assert.equal(index.matches('sport'), true);
+  assert.equal(index.matches('sports'), false);
+});
+
+test('a topic keeps its lane', () => {
+  assert.equal(laneOf('fleet/a/b'), laneOf('fleet/a/c'));
+  const lanes = new Set(Array.from({ length: 100 }, (_, i) => laneOf(`fleet/${i}`)));
+  assert.equal(lanes.size, 4);
+});
