@@ -83,18 +83,14 @@ export class SpoolLanes {
     return state.unacknowledged[state.head + place - this.oldestOf(lane)];
   }
 
-  /** True when it is news. Positions of another log mean nothing in this one. */
-  notePosition(
-    lane: number,
-    at: { readonly logEpoch: string; readonly position: number },
-  ): boolean {
-    const isNewLog = this.adoptLog(at.logEpoch);
-    if ((this.positions[lane] ?? 0) >= at.position) return isNewLog;
-    this.positions[lane] = at.position;
+  /** True when it is news. */
+  notePosition(lane: number, position: number): boolean {
+    if ((this.positions[lane] ?? 0) >= position) return false;
+    this.positions[lane] = position;
     return true;
   }
 
-  /** True when it is another log than before. */
+  /** True when it is another log than before: positions in the old one mean nothing in it. */
   adoptLog(logEpoch: string): boolean {
     if (this.logEpoch === logEpoch) return false;
     this.logEpoch = logEpoch;

@@ -136,8 +136,7 @@ export class Spool implements UplinkLog {
 
   append(entry: SpoolEntry): number {
     const epoch = epochOfEntry(entry);
-    // Records that came down count positions in the log that the last state record names.
-    if (epoch !== null && this.#lanes.adoptLog(epoch)) this.#appendState();
+    if (epoch !== null) this.#adoptLog(epoch);
     const sequence = this.#nextSequence++;
     const record = recordOf(entry, (lane) => this.#lanes.assign(lane, sequence));
     const bytes = encodeRecord(record);
@@ -227,7 +226,8 @@ export class Spool implements UplinkLog {
   }
 
   notePosition(lane: number, at: { readonly logEpoch: string; readonly position: number }): void {
-    if (this.#lanes.notePosition(lane, at)) this.#isPositionDirty = true;
+    this.#adoptLog(at.logEpoch);
+    if (this.#lanes.notePosition(lane, at.position)) this.#isPositionDirty = true;
   }
 
   /** Waits for what was appended; a disk that keeps failing is given up after some seconds. */
@@ -239,6 +239,12 @@ export class Spool implements UplinkLog {
     await this.#commit.close();
     await this.#tidying;
     await this.#segments.close();
+  }
+
+  /** Records that came down count positions in the log that the last state record before them
+   * names, so a new log is written down before anything that counts in it. */
+  #adoptLog(logEpoch: string): void {
+    if (this.#lanes.adoptLog(logEpoch)) this.#appendState();
   }
 
   #appendState(): void {

@@ -1,0 +1,117 @@
+/** The edge's end of the control stream: hello, heartbeats and round trip, and what rides on it. */
+import type { ClientDuplexStream } from '@grpc/grpc-js';
+import type { Clock } from '../base/clock.ts';
+import { heartbeatMs } from '../base/limits.ts';
+import { Liveness } from '../base/liveness.ts';
+import type {
+  ControlRequest,
+  ControlResponse,
+  Heartbeat,
+  Hello,
+  InterestUpdate,
+  Welcome,
+} from '../proto/gen/trunkline/v1/trunk.ts';
+
+export interface ControlHandlers {
+  readonly welcome: (welcome: Welcome) => void;
+  readonly wanted: (update: InterestUpdate) => void;
+  readonly fail: (reason: string) => void;
+}
+
+export class Control {
+  readonly #clock: Clock;
+  readonly #call: ClientDuplexStream<ControlRequest, ControlResponse>;
+  readonly #handlers: ControlHandlers;
+  #liveness: Liveness;
+  #sentAt = { wall: 0, elapsed: 0 };
+  #roundTripUs = 0;
+  #isWritable = true;
+  #isEnded = false;
+  #resume: (() => void)[] = [];
+
+  constructor(
+    clock: Clock,
+    call: ClientDuplexStream<ControlRequest, ControlResponse>,
+    handlers: ControlHandlers,
+  ) {
+    this.#clock = clock;
+    this.#call = call;
+    this.#handlers = handlers;
+    this.#liveness = new Liveness(clock, heartbeatMs);
+    call.on('data', (response: ControlResponse) => this.#received(response));
+    call.on('drain', () => this.#drained());
+    call.on('end', () => handlers.fail('the core closed the control stream'));
+    call.on('error', (error: Error) => handlers.fail(error.message));
+  }
+
+  /** Smoothed, in microseconds; 0 until measured. */
+  get roundTripUs(): number {
+    return Math.round(this.#roundTripUs);
+  }
+
+  hello(hello: Hello): void {
+    this.write({ $case: 'hello', value: hello });
+  }
+
+  write(message: NonNullable<ControlRequest['message']>): void {
+    if (this.#isEnded) return;
+    this.#isWritable = this.#call.write({ message });
+  }
+
+  /** Resolves at once unless the stream's buffer is full; also when it ends. */
+  async drained(): Promise<void> {
+    if (this.#isWritable || this.#isEnded) return;
+    await new Promise<void>((resolve) => this.#resume.push(resolve));
+  }
+
+  /** False when the core has fallen silent. Sends a heartbeat when it is time. */
+  tick(): boolean {
+    const verdict = this.#liveness.tick();
+    if (verdict === 'speak') this.#beat();
+    return verdict !== 'dead';
+  }
+
+  end(): void {
+    if (this.#isEnded) return;
+    this.#isEnded = true;
+    this.#drained();
+    this.#call.cancel();
+  }
+
+  #received(response: ControlResponse): void {
+    if (this.#isEnded || response.message === undefined) return;
+    this.#liveness.heard();
+    const { message } = response;
+    switch (message.$case) {
+      case 'welcome':
+        this.#liveness = new Liveness(this.#clock, message.value.heartbeatMs || heartbeatMs);
+        this.#handlers.welcome(message.value);
+        this.#beat();
+        break;
+      case 'heartbeat':
+        this.#measure(message.value);
+        break;
+      case 'wanted':
+        this.#handlers.wanted(message.value);
+        break;
+    }
+  }
+
+  /** Heartbeats alone count as said: they are what the core measures the edge by. */
+  #beat(): void {
+    this.#liveness.said();
+    this.#sentAt = { wall: this.#clock.now(), elapsed: this.#clock.elapsed() };
+    this.write({ $case: 'heartbeat', value: { sentAtMs: this.#sentAt.wall, echoMs: 0 } });
+  }
+
+  #measure(heartbeat: Heartbeat): void {
+    if (heartbeat.echoMs !== this.#sentAt.wall) return;
+    const us = (this.#clock.elapsed() - this.#sentAt.elapsed) * 1_000;
+    this.#roundTripUs = this.#roundTripUs === 0 ? us : this.#roundTripUs * 0.75 + us * 0.25;
+  }
+
+  #drained(): void {
+    this.#isWritable = true;
+    for (const resume of this.#resume.splice(0)) resume();
+  }
+}

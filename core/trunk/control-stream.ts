@@ -1,0 +1,189 @@
+/**
+ * An edge's control stream: hello and welcome, heartbeats, the edge's interest, what it tells of
+ * its sessions, and what others want from it. While it lives, the edge is attached.
+ */
+import type { Clock } from '../../base/clock.ts';
+import { TrunklineError } from '../../base/errors.ts';
+import { laneCount } from '../../base/limits.ts';
+import { Liveness, livenessTickMs } from '../../base/liveness.ts';
+import type {
+  ControlRequest,
+  ControlResponse,
+  Heartbeat,
+  Hello,
+  SessionFacts,
+} from '../../proto/gen/trunkline/v1/trunk.ts';
+import type { Backplane } from '../backplane/backplane.ts';
+import type { FanOut } from '../fanout/fan-out.ts';
+import type { WantedListener } from '../fanout/wanted-filters.ts';
+import type { CallStatus } from '../grpc/status.ts';
+import type { SessionSink } from '../sessions/session-sink.ts';
+import { EdgeLink } from './edge-link.ts';
+
+/** Filters in one message: large snapshots go in several. */
+const filtersPerMessage = 1_000;
+
+const edgeIdForm = /^[A-Za-z0-9._-]{1,64}$/;
+const epochForm = /^[\x21-\x7e]{1,64}$/;
+
+export interface ControlParts {
+  readonly clock: Clock;
+  readonly backplane: Backplane;
+  readonly fanout: FanOut;
+  readonly sessions: SessionSink;
+}
+
+export interface ControlOptions {
+  readonly coreId: string;
+  readonly softwareVersion: string;
+  readonly heartbeatMs: number;
+}
+
+export interface ControlOutlet {
+  write(message: NonNullable<ControlResponse['message']>): void;
+  /** The edge has fallen silent. */
+  dead(): void;
+}
+
+export class ControlStream {
+  readonly edgeId: string;
+  readonly epoch: string;
+  readonly link: EdgeLink;
+  readonly #parts: ControlParts;
+  readonly #outlet: ControlOutlet;
+  readonly #liveness: Liveness;
+  readonly #stopTicking: () => void;
+  readonly #wantedListener: WantedListener;
+  readonly #wantedChanges = new Map<string, boolean>();
+  #wantedTurn: NodeJS.Immediate | null = null;
+  #wantedVersion = 0;
+
+  /** Throws `protocol` when the hello cannot be taken; nothing is attached then. */
+  constructor(
+    parts: ControlParts,
+    hello: Hello,
+    context: ControlOptions & { outlet: ControlOutlet },
+  ) {
+    checkHello(hello);
+    const { backplane, clock, fanout, sessions } = parts;
+    const { coreId, softwareVersion, heartbeatMs, outlet } = context;
+    this.edgeId = hello.edgeId;
+    this.epoch = hello.epoch;
+    this.#parts = parts;
+    this.#outlet = outlet;
+    this.#liveness = new Liveness(clock, heartbeatMs);
+    this.link = new EdgeLink(parts, hello.edgeId);
+    sessions.edgeAttached(hello);
+    outlet.write({
+      $case: 'welcome',
+      value: {
+        coreId,
+        logEpoch: backplane.logEpoch,
+        softwareVersion,
+        capabilities: [],
+        laneCount,
+        heartbeatMs,
+      },
+    });
+    this.#wantedListener = (filter, isWanted) => this.#wantedChanged(filter, isWanted);
+    this.#sendWanted(true, fanout.wanted.listen(this.edgeId, this.#wantedListener), []);
+    this.#stopTicking = clock.every(livenessTickMs(heartbeatMs), () => {
+      const isAlive = this.link.tick();
+      if (this.#liveness.tick() === 'dead' || !isAlive) outlet.dead();
+    });
+  }
+
+  /** Throws what the stream has to end with. */
+  receive(message: NonNullable<ControlRequest['message']>): void {
+    const { sessions } = this.#parts;
+    this.#liveness.heard();
+    switch (message.$case) {
+      case 'hello':
+        throw new TrunklineError('protocol', 'A second hello on one control stream.');
+      case 'heartbeat':
+        this.#answer(message.value);
+        break;
+      case 'interest':
+        this.link.applyInterest(message.value);
+        sessions.edgeInterest(this.edgeId, this.link.interest.size);
+        break;
+      case 'sessions':
+        this.#tellSessions(message.value);
+        break;
+      case 'stats':
+        sessions.edgeStats(this.edgeId, message.value);
+        break;
+    }
+  }
+
+  close(end: CallStatus): void {
+    this.#stopTicking();
+    if (this.#wantedTurn !== null) clearImmediate(this.#wantedTurn);
+    this.#wantedTurn = null;
+    this.#parts.fanout.wanted.unlisten(this.edgeId, this.#wantedListener);
+    this.link.close(end);
+    this.#parts.sessions.edgeDetached(this.edgeId);
+  }
+
+  /** At once, so that the edge can measure the round trip. */
+  #answer(heartbeat: Heartbeat): void {
+    const sentAtMs = this.#parts.clock.now();
+    this.#outlet.write({
+      $case: 'heartbeat',
+      value: { sentAtMs, echoMs: heartbeat.sentAtMs },
+    });
+  }
+
+  #tellSessions(facts: SessionFacts): void {
+    const { sessions } = this.#parts;
+    if (facts.snapshotBegin) sessions.snapshotBegin(this.edgeId);
+    if (facts.changed.length > 0) sessions.upsert(this.edgeId, facts.changed);
+    if (facts.removed.length > 0) sessions.remove(this.edgeId, facts.removed);
+    if (facts.snapshotEnd) sessions.snapshotEnd(this.edgeId);
+  }
+
+  #wantedChanged(filter: string, isWanted: boolean): void {
+    this.#wantedChanges.set(filter, isWanted);
+    this.#wantedTurn ??= setImmediate(() => {
+      this.#wantedTurn = null;
+      const added: string[] = [];
+      const removed: string[] = [];
+      for (const [name, wanted] of this.#wantedChanges) (wanted ? added : removed).push(name);
+      this.#wantedChanges.clear();
+      this.#sendWanted(false, added, removed);
+    });
+  }
+
+  #sendWanted(snapshot: boolean, added: readonly string[], removed: readonly string[]): void {
+    const length = Math.max(added.length, removed.length, snapshot ? 1 : 0);
+    for (let at = 0; at < length; at += filtersPerMessage) {
+      this.#outlet.write({
+        $case: 'wanted',
+        value: {
+          version: ++this.#wantedVersion,
+          snapshot: snapshot && at === 0,
+          added: added.slice(at, at + filtersPerMessage),
+          removed: removed.slice(at, at + filtersPerMessage),
+        },
+      });
+    }
+  }
+}
+
+function checkHello(hello: Hello): void {
+  if (!edgeIdForm.test(hello.edgeId)) {
+    throw new TrunklineError(
+      'protocol',
+      `Hello: edge_id "${hello.edgeId}" is not 1 to 64 letters, digits, dots, dashes or underscores.`,
+    );
+  }
+  if (!epochForm.test(hello.epoch)) {
+    throw new TrunklineError('protocol', 'Hello: epoch is not 1 to 64 printable characters.');
+  }
+  if (hello.laneCount !== laneCount) {
+    throw new TrunklineError(
+      'protocol',
+      `Hello: lane_count is ${hello.laneCount} but this core has ${laneCount} lanes.`,
+    );
+  }
+}

@@ -1,0 +1,145 @@
+/** One opened lane of an attached edge: both directions, their credits, and its heartbeat. */
+import { status } from '@grpc/grpc-js';
+import type { Clock } from '../../base/clock.ts';
+import { laneCreditBytes } from '../../base/limits.ts';
+import { Liveness } from '../../base/liveness.ts';
+import type { Logger } from '../../base/log.ts';
+import type { Publication } from '../../base/publication.ts';
+import type { LaneOpen, LaneRequest, LaneResponse } from '../../proto/gen/trunkline/v1/trunk.ts';
+import { DownlinkSender } from './downlink-sender.ts';
+import type { EdgeInterest } from './edge-interest.ts';
+import type { LaneOutlet } from './lane-outlet.ts';
+import { LogCursor } from './log-cursor.ts';
+import { type UplinkParts, UplinkReceiver } from './uplink-receiver.ts';
+
+export interface LaneParts extends UplinkParts {
+  readonly log: Logger;
+  readonly clock: Clock;
+}
+
+export interface LaneContext {
+  readonly interest: EdgeInterest;
+  readonly heartbeatMs: number;
+}
+
+export class LaneStream {
+  readonly lane: number;
+  readonly #parts: LaneParts;
+  readonly #outlet: LaneOutlet;
+  readonly #receiver: UplinkReceiver;
+  readonly #sender: DownlinkSender;
+  readonly #liveness: Liveness;
+  #readThrough: number;
+
+  /** Answers the open; `outlet` belongs to this lane from here on. */
+  constructor(parts: LaneParts, open: LaneOpen, context: LaneContext & { outlet: LaneOutlet }) {
+    const { backplane, clock, fanout, ledger, log } = parts;
+    const { edgeId, epoch, lane } = open;
+    this.lane = lane;
+    this.#parts = parts;
+    this.#outlet = context.outlet;
+    this.#liveness = new Liveness(clock, context.heartbeatMs);
+    const position = this.#positionOf(open);
+    this.#readThrough = position;
+    const cursor = new LogCursor(
+      { log, ledger, backplane, tail: fanout.tail, interest: context.interest },
+      { edgeId, lane, position, onFailure: (details) => this.#failReading(details) },
+    );
+    const outlet: LaneOutlet = {
+      write: (message) => this.#write(message),
+      fail: (end) => this.#outlet.fail(end),
+    };
+    this.#receiver = new UplinkReceiver(parts, { edgeId, epoch, lane }, outlet);
+    this.#sender = new DownlinkSender({ clock, ledger, cursor }, outlet, open);
+    const durableThrough = backplane.openSource({ edgeId, epoch }, lane, open.oldestSequence);
+    this.#write({
+      $case: 'opened',
+      value: {
+        durableThrough,
+        logEpoch: backplane.logEpoch,
+        position,
+        creditBytes: laneCreditBytes,
+      },
+    });
+  }
+
+  /** The position up to which the edge has done with the log. */
+  get readThrough(): number {
+    return this.#readThrough;
+  }
+
+  receive(message: NonNullable<LaneRequest['message']>): void {
+    this.#liveness.heard();
+    switch (message.$case) {
+      case 'batch':
+        this.#receiver.receive(message.value);
+        break;
+      case 'watermark':
+        this.#readThrough = Math.max(this.#readThrough, message.value.throughSequence);
+        break;
+      case 'credit':
+        this.#sender.grant(message.value.bytes);
+        break;
+      case 'open':
+      case 'heartbeat':
+        break;
+    }
+  }
+
+  drained(): void {
+    this.#sender.drained();
+  }
+
+  /** The edge's interest is known: the log may go out. */
+  start(): void {
+    this.#sender.start();
+  }
+
+  sendRetained(publications: readonly Publication[], version: number): void {
+    this.#sender.sendRetained(publications, version);
+  }
+
+  offer(publication: Publication): void {
+    this.#sender.offer(publication);
+  }
+
+  wake(): void {
+    this.#sender.wake();
+  }
+
+  /** False when the edge has fallen silent on this lane. */
+  tick(): boolean {
+    this.#sender.tick();
+    const verdict = this.#liveness.tick();
+    if (verdict === 'speak') {
+      const sentAtMs = this.#parts.clock.now();
+      this.#write({ $case: 'heartbeat', value: { sentAtMs, echoMs: 0 } });
+    }
+    return verdict !== 'dead';
+  }
+
+  close(): void {
+    this.#receiver.close();
+    this.#sender.close();
+  }
+
+  /** A new edge, or one that knows another log, starts at the head. */
+  #positionOf(open: LaneOpen): number {
+    const { backplane, log } = this.#parts;
+    const head = backplane.head(open.lane);
+    if (open.logEpoch !== backplane.logEpoch) return head;
+    if (open.position <= head) return open.position;
+    const { edgeId, lane, position } = open;
+    log.warn({ edge: edgeId, lane, position, head }, 'edge is ahead of the log');
+    return head;
+  }
+
+  #write(message: NonNullable<LaneResponse['message']>): boolean {
+    this.#liveness.said();
+    return this.#outlet.write(message);
+  }
+
+  #failReading(details: string): void {
+    this.#outlet.fail({ code: status.UNAVAILABLE, details });
+  }
+}

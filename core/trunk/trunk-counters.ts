@@ -1,0 +1,35 @@
+/** The counters of the trunk at the core. */
+import type { Counter, Metrics } from '../../base/metrics.ts';
+
+export interface TrunkCounters {
+  readonly batchesRefused: Counter;
+  readonly laneGaps: Counter;
+  readonly edgesReplaced: Counter;
+  readonly streamsRefused: Counter;
+  readonly streamsDead: Counter;
+}
+
+export function createTrunkCounters(metrics: Metrics): TrunkCounters {
+  return {
+    batchesRefused: metrics.counter(
+      'trunkline_batches_refused_total',
+      'Batches refused because their columns disagree or name what is not there.',
+    ),
+    laneGaps: metrics.counter(
+      'trunkline_lane_gaps_total',
+      'Batches refused because sequences before them are missing.',
+    ),
+    edgesReplaced: metrics.counter(
+      'trunkline_edges_replaced_total',
+      'Control streams that another one of the same edge replaced.',
+    ),
+    streamsRefused: metrics.counter(
+      'trunkline_streams_refused_total',
+      'Streams refused for a missing token, hello or open.',
+    ),
+    streamsDead: metrics.counter(
+      'trunkline_streams_dead_total',
+      'Streams ended because their edge had fallen silent.',
+    ),
+  };
+}

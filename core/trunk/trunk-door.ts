@@ -1,0 +1,289 @@
+/**
+ * Where edges connect: checks their token, keeps one control stream for each edge, and gives every
+ * lane to the edge that it belongs to. A bad stream ends alone; the process goes on.
+ */
+
+import {
+  type Metadata,
+  type Server,
+  ServerCredentials,
+  type ServerDuplexStream,
+  status,
+} from '@grpc/grpc-js';
+import type { Clock } from '../../base/clock.ts';
+import { TrunklineError } from '../../base/errors.ts';
+import type { Ledger } from '../../base/ledger.ts';
+import { heartbeatMs as defaultHeartbeatMs, laneCount } from '../../base/limits.ts';
+import type { Logger } from '../../base/log.ts';
+import type { Metrics } from '../../base/metrics.ts';
+import {
+  type ControlRequest,
+  type ControlResponse,
+  type LaneOpen,
+  type LaneRequest,
+  type LaneResponse,
+  TrunkServiceService,
+} from '../../proto/gen/trunkline/v1/trunk.ts';
+import type { Backplane } from '../backplane/backplane.ts';
+import type { FanOut } from '../fanout/fan-out.ts';
+import { BearerCheck } from '../grpc/bearer.ts';
+import { bindServer, closeServer, createServer } from '../grpc/server.ts';
+import type { CallStatus } from '../grpc/status.ts';
+import type { SessionSink } from '../sessions/session-sink.ts';
+import { ControlStream } from './control-stream.ts';
+import { endOf } from './lane-outlet.ts';
+import { LaneStream } from './lane-stream.ts';
+import { createTrunkCounters, type TrunkCounters } from './trunk-counters.ts';
+import { TrunkStream } from './trunk-stream.ts';
+
+export interface TrunkDoorParts {
+  readonly log: Logger;
+  readonly ledger: Ledger;
+  readonly metrics: Metrics;
+  readonly clock: Clock;
+  readonly backplane: Backplane;
+  readonly fanout: FanOut;
+  readonly sessions: SessionSink;
+}
+
+export interface TrunkDoorOptions {
+  readonly host: string;
+  readonly port: number;
+  /** Empty: every edge is let in. */
+  readonly token: string;
+  readonly coreId: string;
+  readonly softwareVersion: string;
+  /** Told to every edge; the default is the one of base/limits.ts. */
+  readonly heartbeatMs?: number;
+}
+
+interface AttachedEdge {
+  readonly control: ControlStream;
+  readonly end: (end: CallStatus) => void;
+}
+
+const replacedEnd: CallStatus = {
+  code: status.ABORTED,
+  details: 'Another connection of the same edge took over.',
+};
+const closingEnd: CallStatus = { code: status.UNAVAILABLE, details: 'The core is closing.' };
+const silentEnd: CallStatus = {
+  code: status.UNAVAILABLE,
+  details: 'Nothing was heard of the edge for too long.',
+};
+const goneEnd: CallStatus = {
+  code: status.UNAVAILABLE,
+  details: 'The control stream of the edge has ended.',
+};
+
+export class TrunkDoor {
+  readonly #parts: TrunkDoorParts & { readonly counters: TrunkCounters };
+  readonly #options: TrunkDoorOptions;
+  readonly #server: Server;
+  readonly #edges = new Map<string, AttachedEdge>();
+  readonly #streams = new Set<(end: CallStatus) => void>();
+  readonly #bearer: BearerCheck;
+  readonly #heartbeatMs: number;
+  #port = 0;
+  #closing: Promise<void> | null = null;
+
+  private constructor(parts: TrunkDoorParts, options: TrunkDoorOptions) {
+    this.#parts = { ...parts, counters: createTrunkCounters(parts.metrics) };
+    this.#options = options;
+    this.#bearer = new BearerCheck(options.token);
+    this.#heartbeatMs = options.heartbeatMs ?? defaultHeartbeatMs;
+    this.#server = createServer();
+    this.#server.addService(TrunkServiceService, {
+      control: (call: ServerDuplexStream<ControlRequest, ControlResponse>) => this.#control(call),
+      lane: (call: ServerDuplexStream<LaneRequest, LaneResponse>) => this.#lane(call),
+    });
+    parts.metrics.gauge('trunkline_edges', 'Edges attached.', () => this.#edges.size);
+  }
+
+  /** Throws `port-in-use` or `address-unavailable`. */
+  static async open(parts: TrunkDoorParts, options: TrunkDoorOptions): Promise<TrunkDoor> {
+    const door = new TrunkDoor(parts, options);
+    const { port } = await bindServer(door.#server, {
+      name: 'the trunk',
+      host: options.host,
+      port: options.port,
+      portFlag: 'trunk-port',
+      credentials: ServerCredentials.createInsecure(),
+    });
+    door.#port = port;
+    return door;
+  }
+
+  /** The port in use, when 0 was asked for. */
+  get port(): number {
+    return this.#port;
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #close(): Promise<void> {
+    for (const end of [...this.#streams]) end(closingEnd);
+    await closeServer(this.#server);
+  }
+
+  #control(call: ServerDuplexStream<ControlRequest, ControlResponse>): void {
+    let control: ControlStream | null = null;
+    const stream: TrunkStream<ControlRequest, ControlResponse> = new TrunkStream(
+      this.#parts.clock,
+      call,
+      {
+        message: ({ message }) =>
+          this.#guard(end, () => {
+            if (control !== null && message !== undefined) control.receive(message);
+            else control = this.#attach(message, { stream, end });
+          }),
+        drained: () => {},
+        ended: (reason) => {
+          this.#streams.delete(end);
+          if (control !== null) this.#detach(control, reason);
+        },
+      },
+    );
+    const end = (why: CallStatus) => stream.end(why);
+    this.#admit(call.metadata, end);
+  }
+
+  #lane(call: ServerDuplexStream<LaneRequest, LaneResponse>): void {
+    let lane: LaneStream | null = null;
+    let edge: AttachedEdge | null = null;
+    const stream: TrunkStream<LaneRequest, LaneResponse> = new TrunkStream(
+      this.#parts.clock,
+      call,
+      {
+        message: ({ message }) =>
+          this.#guard(end, () => {
+            if (lane !== null && message !== undefined) {
+              lane.receive(message);
+              return;
+            }
+            const open = openOf(message);
+            edge = this.#edgeOf(open);
+            lane = this.#openLane(open, edge, { stream, end });
+          }),
+        drained: () => lane?.drained(),
+        ended: (reason) => {
+          this.#streams.delete(end);
+          if (lane === null) return;
+          edge?.control.link.detachLane(lane);
+          lane.close();
+          const { edgeId } = edge?.control ?? {};
+          this.#parts.log.info({ edge: edgeId, lane: lane.lane, reason }, 'lane ended');
+        },
+      },
+    );
+    const end = (why: CallStatus) => stream.end(why);
+    this.#admit(call.metadata, end);
+  }
+
+  /** Ends a stream whose token is not right, and every stream of a door that closes. */
+  #admit(metadata: Metadata, end: (end: CallStatus) => void): void {
+    this.#streams.add(end);
+    this.#guard(end, () => {
+      if (this.#closing !== null) throw new TrunklineError('unreachable', closingEnd.details);
+      const [given] = metadata.get('authorization');
+      if (this.#bearer.admits(typeof given === 'string' ? given : undefined)) return;
+      throw new TrunklineError(
+        'not-authorized',
+        'The trunk token is missing or wrong: set trunk.token of the edge to that of the core.',
+      );
+    });
+  }
+
+  /** What a message brings about ends its own stream at worst. */
+  #guard(end: (end: CallStatus) => void, work: () => void): void {
+    try {
+      work();
+    } catch (error) {
+      if (!(error instanceof TrunklineError)) throw error;
+      this.#parts.counters.streamsRefused.add();
+      this.#parts.log.warn({ code: error.code, reason: error.message }, 'stream refused');
+      end(endOf(error));
+    }
+  }
+
+  #attach(
+    message: ControlRequest['message'],
+    from: { stream: TrunkStream<ControlRequest, ControlResponse>; end: (end: CallStatus) => void },
+  ): ControlStream {
+    if (message?.$case !== 'hello') {
+      throw new TrunklineError('protocol', 'The first message of control must be hello.');
+    }
+    const hello = message.value;
+    const { counters, log } = this.#parts;
+    const older = this.#edges.get(hello.edgeId);
+    if (older !== undefined) {
+      counters.edgesReplaced.add();
+      log.warn({ edge: hello.edgeId }, 'edge replaced by another connection');
+      older.end(replacedEnd);
+    }
+    const control = new ControlStream(this.#parts, hello, {
+      ...this.#options,
+      heartbeatMs: this.#heartbeatMs,
+      outlet: {
+        write: (response) => from.stream.write({ message: response }),
+        dead: () => {
+          counters.streamsDead.add();
+          from.end(silentEnd);
+        },
+      },
+    });
+    this.#edges.set(hello.edgeId, { control, end: from.end });
+    log.info({ edge: hello.edgeId, region: hello.region, epoch: hello.epoch }, 'edge attached');
+    return control;
+  }
+
+  #detach(control: ControlStream, reason: string): void {
+    if (this.#edges.get(control.edgeId)?.control === control) this.#edges.delete(control.edgeId);
+    control.close(this.#closing === null ? goneEnd : closingEnd);
+    this.#parts.log.info({ edge: control.edgeId, reason }, 'edge detached');
+  }
+
+  #edgeOf(open: LaneOpen): AttachedEdge {
+    if (open.lane >= laneCount) {
+      throw new TrunklineError(
+        'lane-unknown',
+        `Lane ${open.lane} is not one of the ${laneCount} lanes, 0 to ${laneCount - 1}.`,
+      );
+    }
+    const edge = this.#edges.get(open.edgeId);
+    if (edge?.control.epoch === open.epoch) return edge;
+    throw new TrunklineError(
+      'edge-unknown',
+      `Edge "${open.edgeId}" has no control stream of this epoch here: it must say hello before it opens lanes.`,
+    );
+  }
+
+  #openLane(
+    open: LaneOpen,
+    edge: AttachedEdge,
+    from: { stream: TrunkStream<LaneRequest, LaneResponse>; end: (end: CallStatus) => void },
+  ): LaneStream {
+    const { link } = edge.control;
+    const lane = new LaneStream(this.#parts, open, {
+      interest: link.interest,
+      heartbeatMs: this.#heartbeatMs,
+      outlet: {
+        write: (response) => from.stream.write({ message: response }),
+        fail: (end) => {
+          this.#parts.log.warn({ edge: open.edgeId, lane: open.lane, ...end }, 'lane refused');
+          from.end(end);
+        },
+      },
+    });
+    link.attachLane({ stream: lane, end: from.end }, replacedEnd);
+    return lane;
+  }
+}
+
+function openOf(message: LaneRequest['message']): LaneOpen {
+  if (message?.$case === 'open') return message.value;
+  throw new TrunklineError('protocol', 'The first message of a lane must be open.');
+}

@@ -1,0 +1,129 @@
+/**
+ * What comes up one lane: QoS 0 is routed at once, what carries sequences goes to the log and is
+ * answered with the watermark when it is durable. Repeats are answered and not routed.
+ */
+import type { Clock } from '../../base/clock.ts';
+import { TrunklineError } from '../../base/errors.ts';
+import type { Ledger } from '../../base/ledger.ts';
+import { laneCreditBytes, trunkMessageBytesMax } from '../../base/limits.ts';
+import { batchBytes } from '../../proto/batch-bytes.ts';
+import type { Batch } from '../../proto/gen/trunkline/v1/publication.ts';
+import { type Sequenced, TopicDecoder } from '../../proto/wire.ts';
+import type { Backplane } from '../backplane/backplane.ts';
+import type { FanOut } from '../fanout/fan-out.ts';
+import { endOf, type LaneOutlet } from './lane-outlet.ts';
+import type { TrunkCounters } from './trunk-counters.ts';
+
+/** Credit goes back in quarters: fewer messages, and the sender never runs dry waiting for one. */
+const creditStepBytes = laneCreditBytes / 4;
+
+/** Past the credit by more than one message, the edge does not keep to it. */
+const pendingBytesMax = laneCreditBytes + trunkMessageBytesMax;
+
+export interface UplinkParts {
+  readonly clock: Clock;
+  readonly ledger: Ledger;
+  readonly backplane: Backplane;
+  readonly fanout: FanOut;
+  readonly counters: TrunkCounters;
+}
+
+export interface LaneIdentity {
+  readonly edgeId: string;
+  readonly epoch: string;
+  readonly lane: number;
+}
+
+export class UplinkReceiver {
+  readonly #parts: UplinkParts;
+  readonly #identity: LaneIdentity;
+  readonly #outlet: LaneOutlet;
+  readonly #decoder = new TopicDecoder();
+  #pendingBytes = 0;
+  #creditDue = 0;
+  #isClosed = false;
+
+  constructor(parts: UplinkParts, identity: LaneIdentity, outlet: LaneOutlet) {
+    this.#parts = parts;
+    this.#identity = identity;
+    this.#outlet = outlet;
+  }
+
+  receive(batch: Batch): void {
+    try {
+      const items = this.#decoder.decode(batch, {
+        now: this.#parts.clock.now(),
+        origin: this.#identity.edgeId,
+      });
+      if (items.length === 0) return;
+      if (batch.firstSequence === 0) this.#route(items);
+      else this.#append(items, batch);
+    } catch (error) {
+      if (error instanceof TrunklineError && error.code === 'batch-malformed') {
+        this.#parts.counters.batchesRefused.add();
+      }
+      this.#outlet.fail(endOf(error));
+    }
+  }
+
+  /** What is on its way into the log stays so; its answer has no stream to go to. */
+  close(): void {
+    this.#isClosed = true;
+  }
+
+  #route(items: readonly Sequenced[]): void {
+    const publications = items.map((item) => item.publication);
+    if (publications.some(({ qos, retain }) => qos > 0 || retain)) {
+      throw new TrunklineError(
+        'batch-malformed',
+        'Batch refused: first_sequence is 0, which is for QoS 0 without retain alone.',
+      );
+    }
+    this.#parts.fanout.route(publications);
+    this.#parts.ledger.uplinked.add(publications.length);
+  }
+
+  #append(items: readonly Sequenced[], batch: Batch): void {
+    const last = batch.firstSequence + items.length - 1;
+    if (items.at(-1)?.sequence !== last) {
+      throw new TrunklineError(
+        'batch-malformed',
+        'Batch refused: sequence_deltas leaves out sequences, which is for the downlink alone.',
+      );
+    }
+    const bytes = batchBytes(batch);
+    this.#pendingBytes += bytes;
+    if (this.#pendingBytes > pendingBytesMax) {
+      throw new TrunklineError(
+        'overloaded',
+        `Lane ${this.#identity.lane} sent more than the credit that it was given.`,
+      );
+    }
+    const { backplane, ledger, counters } = this.#parts;
+    const { edgeId, epoch, lane } = this.#identity;
+    const append = {
+      lane,
+      publications: items.map((item) => item.publication),
+      source: { edgeId, epoch, firstSequence: batch.firstSequence },
+      onDurable: ({ repeats }: { readonly repeats: number }) => {
+        ledger.repeats.add(repeats);
+        ledger.uplinked.add(items.length - repeats);
+        this.#durable(last, bytes);
+      },
+    };
+    backplane.append([append]).catch((error: unknown) => {
+      if (error instanceof TrunklineError && error.code === 'lane-gap') counters.laneGaps.add();
+      if (!this.#isClosed) this.#outlet.fail(endOf(error));
+    });
+  }
+
+  #durable(through: number, bytes: number): void {
+    this.#pendingBytes -= bytes;
+    if (this.#isClosed) return;
+    this.#outlet.write({ $case: 'watermark', value: { throughSequence: through } });
+    this.#creditDue += bytes;
+    if (this.#creditDue < creditStepBytes) return;
+    this.#outlet.write({ $case: 'credit', value: { bytes: this.#creditDue } });
+    this.#creditDue = 0;
+  }
+}
