@@ -2,9 +2,19 @@
  * A gRPC server with the bounds that grpc-js leaves open by default, and a bind that says in one
  * sentence what is wrong with the address.
  */
-import { Server, type ServerCredentials, type ServerOptions } from '@grpc/grpc-js';
+import {
+  logVerbosity,
+  Server,
+  type ServerCredentials,
+  type ServerOptions,
+  setLogVerbosity,
+} from '@grpc/grpc-js';
 import { TrunklineError } from '../../base/errors.ts';
 import { trunkMessageBytesMax } from '../../base/limits.ts';
+
+// grpc-js writes its own lines to standard error, as for a port in use, beside the error that it
+// gives; who looks for a fault in it sets its variable and gets them.
+if (process.env['GRPC_VERBOSITY'] === undefined) setLogVerbosity(logVerbosity.NONE);
 
 /** Streams of one connection. Without it 50,000 idle streams were measured to cost 381 MiB. */
 const streamsMax = 1_000;

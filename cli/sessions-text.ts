@@ -1,0 +1,115 @@
+/** Sessions as people read them: a table, one session's lines, one line per event. */
+import type { SessionJson } from '../core/http/session-json.ts';
+
+const columns: readonly {
+  readonly title: string;
+  readonly isNumber?: boolean;
+  readonly of: (session: SessionJson) => string;
+}[] = [
+  { title: 'CLIENT ID', of: (session) => printable(session.client_id) },
+  { title: 'STATE', of: (session) => session.state },
+  { title: 'EDGE', of: (session) => printable(edgeOf(session)) },
+  { title: 'PROTOCOL', of: (session) => printable(session.protocol) },
+  { title: 'ADDRESS', of: (session) => printable(session.remote_address) || '-' },
+  { title: 'SUBS', isNumber: true, of: (session) => String(session.subscription_count) },
+  { title: 'QUEUE', isNumber: true, of: (session) => String(session.queue_messages) },
+  { title: 'IN', isNumber: true, of: (session) => String(session.received_messages) },
+  { title: 'OUT', isNumber: true, of: (session) => String(session.delivered_messages) },
+];
+
+const green = '32';
+const grey = '90';
+const bold = '1';
+const red = '31';
+
+const eventColours = new Map([
+  ['added', green],
+  ['removed', red],
+  ['snapshot', grey],
+]);
+
+export class SessionsText {
+  readonly #isColoured: boolean;
+
+  constructor(options: { isColoured: boolean }) {
+    this.#isColoured = options.isColoured;
+  }
+
+  table(sessions: readonly SessionJson[]): string {
+    const rows = sessions.map((session) => columns.map((column) => column.of(session)));
+    const widths = columns.map(({ title }, index) =>
+      rows.reduce((width, row) => Math.max(width, widthOf(row[index] ?? '')), title.length),
+    );
+    const line = (cells: readonly string[]) =>
+      cells
+        .map((cell, index) => padded(cell, index, widths[index] ?? 0))
+        .join('  ')
+        .trimEnd();
+    const lines = [this.#paint(bold, line(columns.map(({ title }) => title)))];
+    for (const [index, row] of rows.entries()) {
+      const text = line(row);
+      lines.push(sessions[index]?.state === 'connected' ? text : this.#paint(grey, text));
+    }
+    return `${lines.join('\n')}\n`;
+  }
+
+  /** All that is known of one session, a line each. */
+  details(session: SessionJson): string {
+    const { subscriptions, ...rest } = session;
+    const rows = Object.entries(rest).map(([name, value]) => [name, shown(name, value)] as const);
+    const width = Math.max(...rows.map(([name]) => name.length));
+    const lines = rows
+      .filter(([, text]) => text !== '')
+      .map(([name, text]) => `${this.#paint(bold, name.padEnd(width))}  ${text}`);
+    for (const { filter, qos } of subscriptions) {
+      const title = this.#paint(bold, 'subscription'.padEnd(width));
+      lines.push(`${title}  ${printable(filter)} (QoS ${qos})`);
+    }
+    return `${lines.join('\n')}\n`;
+  }
+
+  event(name: string, session: SessionJson): string {
+    const parts = [
+      this.#paint(eventColours.get(name) ?? bold, name.padEnd(8)),
+      printable(session.client_id),
+      session.state,
+      printable(edgeOf(session)),
+      printable(session.protocol),
+      printable(session.remote_address) || '-',
+    ];
+    const { disconnect_reason: reason } = session;
+    if (session.state === 'kept' && reason !== '') parts.push(`(${printable(reason)})`);
+    return `${parts.join('  ')}\n`;
+  }
+
+  #paint(code: string, text: string): string {
+    return this.#isColoured ? `\u001b[${code}m${text}\u001b[0m` : text;
+  }
+}
+
+function edgeOf(session: SessionJson): string {
+  return session.gateway_id === '' ? session.edge_id : `${session.edge_id}/${session.gateway_id}`;
+}
+
+function shown(name: string, value: string | number | boolean): string {
+  if (typeof value === 'string') return printable(value);
+  if (!name.endsWith('_at_ms')) return String(value);
+  return value === 0 ? '' : new Date(Number(value)).toISOString();
+}
+
+/** A device chooses its names, and must not be able to move the reader's cursor. */
+function printable(text: string): string {
+  return text.replaceAll(/[\p{Cc}\p{Cf}\u2028\u2029]/gu, (character) => {
+    return `\\u${character.codePointAt(0)?.toString(16).padStart(4, '0')}`;
+  });
+}
+
+/** In characters, not in UTF-16 units. */
+function widthOf(text: string): number {
+  return [...text].length;
+}
+
+function padded(cell: string, index: number, width: number): string {
+  const space = ' '.repeat(Math.max(0, width - widthOf(cell)));
+  return columns[index]?.isNumber === true ? space + cell : cell + space;
+}

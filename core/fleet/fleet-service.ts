@@ -1,0 +1,74 @@
+/** FleetService over gRPC: the fleet engine's answers with gRPC's status codes. */
+import { type ServerWritableStream, status } from '@grpc/grpc-js';
+import type { Logger } from '../../base/log.ts';
+import type {
+  FleetServiceServer,
+  WatchSessionsRequest,
+  WatchSessionsResponse,
+} from '../../proto/gen/trunkline/v1/fleet.ts';
+import { type CallStatus, endCall, statusOf } from '../grpc/status.ts';
+import { unary } from '../grpc/unary.ts';
+import type { FleetEngine } from './fleet-engine.ts';
+import type { SessionWatch, WatchEnd } from './session-watch.ts';
+import { pumpWatch } from './watch-pump.ts';
+
+export class FleetService {
+  readonly #fleet: FleetEngine;
+  readonly #log: Logger;
+  readonly #watches = new Set<SessionWatch>();
+
+  constructor(parts: { fleet: FleetEngine; log: Logger }) {
+    this.#fleet = parts.fleet;
+    this.#log = parts.log;
+  }
+
+  handlers(): FleetServiceServer {
+    const fleet = this.#fleet;
+    return {
+      listSessions: unary(this.#log, (query) => fleet.list(query)),
+      getSession: unary(this.#log, ({ clientId }) => ({ session: fleet.get(clientId) })),
+      listEdges: unary(this.#log, () => ({ edges: fleet.edges() })),
+      watchSessions: (call) => this.#watch(call),
+    };
+  }
+
+  /** Ends the open watches, so that their readers know why. */
+  close(): void {
+    for (const watch of this.#watches) watch.close('core-stopping');
+  }
+
+  #watch(call: ServerWritableStream<WatchSessionsRequest, WatchSessionsResponse>): void {
+    let watch: SessionWatch;
+    try {
+      watch = this.#fleet.watch(call.request.filter, (reason) => {
+        this.#watches.delete(watch);
+        const ending = endingOf(reason);
+        if (ending !== null) endCall(call, ending);
+      });
+    } catch (error) {
+      endCall(call, statusOf(error, this.#log));
+      return;
+    }
+    this.#watches.add(watch);
+    call.on('cancelled', () => watch.close());
+    pumpWatch(watch, {
+      write: (event) => call.write(event),
+      onceDrained: (resume) => call.once('drain', resume),
+    });
+  }
+}
+
+/** Null when the reader is gone and hears nothing. */
+function endingOf(reason: WatchEnd): CallStatus | null {
+  switch (reason) {
+    case 'slow':
+      return {
+        code: status.RESOURCE_EXHAUSTED,
+        details: 'Changes came faster than they were read; watch again for a fresh snapshot.',
+      };
+    case 'core-stopping':
+      return { code: status.UNAVAILABLE, details: 'The core is stopping; watch again elsewhere.' };
+    case 'closed':
+      return null;
+  }
+}

@@ -1,0 +1,131 @@
+/**
+ * One Subscribe call: retained messages first, then live ones, in batches at the reader's pace. A
+ * reader that falls behind is ended, so that it knows that it missed something.
+ */
+import { type ServerWritableStream, status } from '@grpc/grpc-js';
+import type { Clock } from '../../base/clock.ts';
+import { TrunklineError } from '../../base/errors.ts';
+import type { Ledger } from '../../base/ledger.ts';
+import type { Logger } from '../../base/log.ts';
+import type { Publication, Qos } from '../../base/publication.ts';
+import type { SubscribeRequest, SubscribeResponse } from '../../proto/gen/trunkline/v1/gateway.ts';
+import type { Subscription } from '../../proto/gen/trunkline/v1/session.ts';
+import type { Fanout, FanoutAttachment, FanoutTarget } from '../fanout/target.ts';
+import { type CallStatus, endCall } from '../grpc/status.ts';
+import { DeliveryQueue } from './delivery-queue.ts';
+import { PacedOutput } from './paced-output.ts';
+import { SubscriptionSet, subscriptionFault, subscriptionsMax } from './subscription-set.ts';
+
+const queueMax = { countMax: 10_000, bytesMax: 8 * 1024 * 1024 };
+
+export type SubscribeCall = ServerWritableStream<SubscribeRequest, SubscribeResponse>;
+
+export interface SubscriberParts {
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly ledger: Ledger;
+  readonly fanout: Fanout;
+  readonly onEnded: (stream: SubscriberStream) => void;
+}
+
+export class SubscriberStream implements FanoutTarget {
+  readonly id: string;
+  readonly #call: SubscribeCall;
+  readonly #parts: SubscriberParts;
+  readonly #subscriptions = new SubscriptionSet();
+  readonly #queue = new DeliveryQueue(queueMax);
+  readonly #output: PacedOutput<SubscribeResponse>;
+  readonly #attachment: FanoutAttachment;
+  #isFlushScheduled = false;
+  #isEnded = false;
+
+  /** The subscriptions of the call's request must have been checked. */
+  constructor(call: SubscribeCall, parts: SubscriberParts, options: { id: string }) {
+    this.id = options.id;
+    this.#call = call;
+    this.#parts = parts;
+    this.#output = new PacedOutput(
+      { call, clock: parts.clock },
+      { onDrain: () => this.#scheduleFlush(), onStall: () => this.#endSlow(0) },
+    );
+    this.#attachment = parts.fanout.attach(this);
+    call.on('cancelled', () => this.end(null));
+    for (const { filter, qos } of call.request.subscriptions) {
+      if (this.#subscriptions.set(filter, qos as Qos)) this.#attachment.want(filter);
+    }
+    for (const [filter, qos] of this.#subscriptions.entries()) {
+      this.#queue.addRetained(this.#attachment.retained(filter), qos);
+    }
+    this.#scheduleFlush();
+  }
+
+  deliver(publications: readonly Publication[]): void {
+    if (this.#isEnded) return;
+    for (const [index, publication] of publications.entries()) {
+      if (this.#queue.offer(publication, this.#subscriptions.qosFor(publication))) continue;
+      this.#endSlow(publications.length - index);
+      return;
+    }
+    this.#scheduleFlush();
+  }
+
+  /** Null when the reader is gone. */
+  end(ending: CallStatus | null): void {
+    if (this.#isEnded) return;
+    this.#isEnded = true;
+    this.#attachment.detach();
+    this.#output.close();
+    if (this.#queue.length > 0) this.#parts.ledger.dropped('session-ended', this.#queue.length);
+    this.#queue.clear();
+    if (ending !== null) endCall(this.#call, ending);
+    this.#parts.onEnded(this);
+  }
+
+  #endSlow(undelivered: number): void {
+    const dropped = this.#queue.length + undelivered;
+    this.#parts.ledger.dropped('gateway-slow', dropped);
+    this.#queue.clear();
+    const fields = { subscriber: this.id, peer: this.#call.getPeer(), dropped };
+    this.#parts.log.warn({ ...fields, reason: 'gateway-slow' }, 'subscriber ended');
+    this.end({
+      code: status.RESOURCE_EXHAUSTED,
+      details: 'Publications came faster than they were read; subscribe again and read faster.',
+    });
+  }
+
+  #scheduleFlush(): void {
+    if (this.#isFlushScheduled || this.#output.isBlocked) return;
+    this.#isFlushScheduled = true;
+    setImmediate(() => this.#flush());
+  }
+
+  #flush(): void {
+    this.#isFlushScheduled = false;
+    while (!this.#isEnded && !this.#output.isBlocked) {
+      const publications = this.#queue.take(Number.MAX_SAFE_INTEGER);
+      if (publications.length === 0) return;
+      this.#output.write({ publications });
+      for (const { qos } of publications) this.#parts.ledger.delivered[qos as Qos].add();
+    }
+  }
+}
+
+/** Throws `filter-invalid` with the path of the field. */
+export function checkSubscriptions(subscriptions: readonly Subscription[]): void {
+  if (subscriptions.length === 0 || subscriptions.length > subscriptionsMax) {
+    throw new TrunklineError(
+      'filter-invalid',
+      `subscriptions has ${subscriptions.length} entries; give 1 to ${subscriptionsMax}.`,
+    );
+  }
+  for (const [index, { filter, qos }] of subscriptions.entries()) {
+    const fault = subscriptionFault(filter);
+    if (fault !== null) {
+      throw new TrunklineError('filter-invalid', `subscriptions[${index}].filter ${fault}.`);
+    }
+    if (qos > 2) {
+      const detail = `subscriptions[${index}].qos is ${qos}; give 0, 1 or 2.`;
+      throw new TrunklineError('filter-invalid', detail);
+    }
+  }
+}

@@ -1,0 +1,115 @@
+/**
+ * One who reports sessions: an edge, or the core itself for the devices of its gateways. Keeps what
+ * it reported, and for an edge what it said of itself.
+ */
+import type { Edge } from '../../proto/gen/trunkline/v1/fleet.ts';
+import { type Session, SessionState } from '../../proto/gen/trunkline/v1/session.ts';
+import type { EdgeStats } from '../../proto/gen/trunkline/v1/trunk.ts';
+import { RateWindow } from './rate-window.ts';
+import type { EdgeHello } from './session-sink.ts';
+
+export class SessionHolder {
+  readonly id: string;
+  readonly sessions = new Map<string, Session>();
+  /** Client identifiers that a snapshot under way has not named yet; null outside one. */
+  unseen: Set<string> | null = null;
+  lastHeardAtMs = 0;
+  interestCount = 0;
+  #hello: EdgeHello | null = null;
+  /** A new link may come before the old one is known to be dead: both count. */
+  #links = 0;
+  #connectedAtMs = 0;
+  #connectedSessions = 0;
+  #stats: EdgeStats | null = null;
+  readonly #rates = new RateWindow();
+
+  constructor(id: string) {
+    this.id = id;
+  }
+
+  get isEdge(): boolean {
+    return this.#hello !== null;
+  }
+
+  get isConnected(): boolean {
+    return this.#links > 0;
+  }
+
+  /** An edge that is away while its sessions are still listed. */
+  get isSilent(): boolean {
+    return this.isEdge && !this.isConnected && this.sessions.size > 0;
+  }
+
+  get connectedSessions(): number {
+    return this.#connectedSessions;
+  }
+
+  get region(): string {
+    return this.#hello?.region ?? '';
+  }
+
+  attach(hello: EdgeHello, now: number): void {
+    this.#hello = hello;
+    this.#links++;
+    this.#connectedAtMs = now;
+    this.unseen = null;
+  }
+
+  detach(): void {
+    this.#links = Math.max(0, this.#links - 1);
+    if (this.#links > 0) return;
+    this.unseen = null;
+    this.#rates.clear();
+  }
+
+  report(stats: EdgeStats, elapsed: number): void {
+    this.#stats = stats;
+    this.#rates.record(elapsed, {
+      received: stats.receivedMessages,
+      delivered: stats.deliveredMessages,
+    });
+  }
+
+  put(session: Session): void {
+    this.#count(this.sessions.get(session.clientId), -1);
+    this.#count(session, 1);
+    this.sessions.set(session.clientId, session);
+    this.unseen?.delete(session.clientId);
+  }
+
+  delete(clientId: string): boolean {
+    this.#count(this.sessions.get(clientId), -1);
+    return this.sessions.delete(clientId);
+  }
+
+  /** What operators see of an edge. */
+  view(elapsed: number): Edge {
+    const stats = this.#stats;
+    const rates = this.#rates.rates(elapsed);
+    return {
+      edgeId: this.id,
+      region: this.region,
+      connected: this.isConnected,
+      softwareVersion: this.#hello?.softwareVersion ?? '',
+      connectedAtMs: this.#connectedAtMs,
+      lastHeardAtMs: this.lastHeardAtMs,
+      sessionCount: this.sessions.size,
+      connectedSessionCount: this.#connectedSessions,
+      interestCount: this.interestCount,
+      receivedMessages: stats?.receivedMessages ?? 0,
+      deliveredMessages: stats?.deliveredMessages ?? 0,
+      droppedMessages: stats?.droppedMessages ?? 0,
+      uplinkedMessages: stats?.uplinkedMessages ?? 0,
+      downlinkedMessages: stats?.downlinkedMessages ?? 0,
+      backlogMessages: stats?.backlogMessages ?? 0,
+      spoolBytes: stats?.spoolBytes ?? 0,
+      receivedRate: rates.received,
+      deliveredRate: rates.delivered,
+      roundTripUs: stats?.roundTripUs ?? 0,
+    };
+  }
+
+  #count(session: Session | undefined, by: number): void {
+    if (session?.state === SessionState.CONNECTED) this.#connectedSessions += by;
+  }
+}
