@@ -55,13 +55,13 @@ const core = z.strictObject({
     .describe('Name of this core.'),
 });
 const trunk = z.strictObject({
-  ...listener(7400, 'the trunk, where edges connect,'),
+  ...listener(7400, 'the trunk (where edges connect)'),
   token: secret
     .default('')
     .describe('Shared secret of edges and cores. Needed when the trunk is not on loopback.'),
 });
 const gateway = z.strictObject({
-  ...listener(7500, 'the front door, where gateways connect,'),
+  ...listener(7500, 'the front door (where gateways connect)'),
   token: secret
     .default('')
     .describe('Bearer token of gateways. Needed when the front door is not on loopback.'),

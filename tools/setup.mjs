@@ -16,8 +16,9 @@ const run = (command) =>
     env: { JOBS: 'max', ...process.env, npm_config_yes: 'true' },
   });
 
-const major = Number(process.versions.node.split('.')[0]);
-if (major < 20) {
+// 20.15 is the first with zlib.crc32, which the spool stands on.
+const [major, minor] = process.versions.node.split('.').map(Number);
+if (major < 20 || (major === 20 && minor < 15)) {
   console.error(
     `trunkline needs Node 20.15 or newer; this is ${process.version}. Install a newer Node.`,
   );

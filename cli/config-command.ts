@@ -1,0 +1,49 @@
+/** `trunkline config`: shows or checks the configuration that the other commands would run with. */
+import { stringify } from 'smol-toml';
+import type { Config } from '../base/config.ts';
+import { settings } from '../base/config-schema.ts';
+import type { CommandIo } from './command.ts';
+import { configOf, flagLines, parseSettings } from './config-flags.ts';
+
+const secretMark = '********';
+
+export async function configCommand(args: string[], io: CommandIo): Promise<number> {
+  const isCheck = args[0] === 'check';
+  const line = parseSettings(isCheck ? args.slice(1) : args);
+  if (line.isHelp) {
+    io.stdout.write(helpText());
+    return 0;
+  }
+  const config = configOf(line, io.env);
+  io.stdout.write(isCheck ? 'The configuration is valid.\n' : `${stringify(masked(config))}\n`);
+  return 0;
+}
+
+/** What is shown may end in a ticket or a chat, so secrets are not in it. */
+function masked(config: Config): Config {
+  const mask = (token: string) => (token === '' ? '' : secretMark);
+  return {
+    ...config,
+    trunk: { ...config.trunk, token: mask(config.trunk.token) },
+    gateway: { ...config.gateway, token: mask(config.gateway.token) },
+    http: { ...config.http, token: mask(config.http.token) },
+    auth: {
+      ...config.auth,
+      users: config.auth.users.map((user) => ({ ...user, password_sha256: secretMark })),
+    },
+  };
+}
+
+function helpText(): string {
+  const sections = new Set(settings().map((setting) => setting.path.split('.')[0] as string));
+  return [
+    'Usage: trunkline config [check] [flags]',
+    '',
+    'Prints the effective configuration as TOML, secrets masked; `check` only says whether it is',
+    'valid. Sources, the later wins: defaults, the file, TRUNKLINE_… variables, flags.',
+    '',
+    'Flags',
+    ...flagLines(sections),
+    '',
+  ].join('\n');
+}

@@ -1,0 +1,122 @@
+/**
+ * The fan-out tier. Parts open in the order in which what comes up a trunk meets them: the log on
+ * disk, the fan-out, the index of sessions, then the doors for edges, gateways and operators; they
+ * close in reverse.
+ */
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Clock } from '../base/clock.ts';
+import { type Config, requireCredential } from '../base/config.ts';
+import { Ledger } from '../base/ledger.ts';
+import type { Logger } from '../base/log.ts';
+import type { Metrics } from '../base/metrics.ts';
+import { EmbeddedBackplane } from './backplane/embedded.ts';
+import { FanOut } from './fanout/fan-out.ts';
+import { FleetEngine } from './fleet/fleet-engine.ts';
+import { openFrontDoor } from './frontdoor/front-door.ts';
+import { openHttp } from './http/http-server.ts';
+import { SessionIndex } from './sessions/session-index.ts';
+import { TrunkDoor } from './trunk/trunk-door.ts';
+
+export interface CoreParts {
+  readonly log: Logger;
+  readonly metrics: Metrics;
+  readonly clock: Clock;
+  readonly softwareVersion: string;
+}
+
+/** Beside the compiled program's folders. */
+const consoleDirectory = join(import.meta.dirname, '..', 'console');
+
+export class Core {
+  readonly #opened: { close(): Promise<void> }[] = [];
+  readonly #ports: Record<string, number> = {};
+
+  private constructor() {}
+
+  /** Throws `door-open`, `data-unwritable`, `port-in-use` and the like, with nothing left open. */
+  static async open(parts: CoreParts, config: Config): Promise<Core> {
+    requireTokens(config);
+    const core = new Core();
+    try {
+      await core.#open(parts, config);
+      return core;
+    } catch (error) {
+      await core.close();
+      throw error;
+    }
+  }
+
+  /** Bound ports: `trunk`, `gateway`, `http`. */
+  get ports(): Readonly<Record<string, number>> {
+    return this.#ports;
+  }
+
+  async close(): Promise<void> {
+    for (const part of this.#opened.splice(0).reverse()) await part.close();
+  }
+
+  async #open(parts: CoreParts, config: Config): Promise<void> {
+    const folder = join(config.data, 'core');
+    await mkdir(folder, { recursive: true });
+    const ledger = new Ledger(parts.metrics);
+    const file = join(folder, 'log.db');
+    const backplane = this.#add(await EmbeddedBackplane.open(parts, { file }));
+    const fanout = this.#add(
+      await FanOut.open(
+        { ...parts, ledger, backplane },
+        { logBytes: config.limits.log_bytes, logSeconds: config.limits.log_seconds },
+      ),
+    );
+    const sessions = new SessionIndex(parts);
+    const fleet = new FleetEngine({ ...parts, index: sessions });
+    const common = { ...parts, ledger, fanout, sessions, fleet };
+    const trunk = this.#add(
+      await TrunkDoor.open(
+        { ...common, backplane },
+        { ...config.trunk, coreId: config.core.id, softwareVersion: parts.softwareVersion },
+      ),
+    );
+    const frontDoor = this.#add(
+      await openFrontDoor(common, {
+        ...config.gateway,
+        operatorToken: config.http.token,
+        coreId: config.core.id,
+        devicesMax: config.limits.gateway_devices,
+        inflightMax: config.limits.inflight,
+        packetBytesMax: config.limits.packet_bytes,
+      }),
+    );
+    const readiness = () => readinessOf(fleet, config.http.ready_edges);
+    const http = this.#add(
+      await openHttp({ ...parts, fleet, readiness }, { ...config.http, consoleDirectory }),
+    );
+    this.#ports['trunk'] = trunk.port;
+    this.#ports['gateway'] = frontDoor.port;
+    this.#ports['http'] = http.port;
+  }
+
+  #add<P extends { close(): Promise<void> }>(part: P): P {
+    this.#opened.push(part);
+    return part;
+  }
+}
+
+function readinessOf(fleet: FleetEngine, edgesMin: number): { ready: boolean; reasons: string[] } {
+  const edges = fleet.edges().filter((edge) => edge.connected).length;
+  const ready = edges >= edgesMin;
+  return { ready, reasons: ready ? [] : [`${edges} of ${edgesMin} edges are attached`] };
+}
+
+/** Operators' calls come in at the front door, too, so its address counts for both tokens. */
+function requireTokens({ trunk, gateway, http }: Config): void {
+  const doors = [
+    { name: 'The trunk', host: trunk.host, setting: 'trunk.token', token: trunk.token },
+    { name: 'The front door', host: gateway.host, setting: 'gateway.token', token: gateway.token },
+    { name: 'The fleet service', host: gateway.host, setting: 'http.token', token: http.token },
+    { name: "The operators' HTTP", host: http.host, setting: 'http.token', token: http.token },
+  ];
+  for (const { name, host, setting, token } of doors) {
+    requireCredential({ name, host, hasCredential: token !== '', remedy: `set ${setting}` });
+  }
+}

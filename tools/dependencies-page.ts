@@ -1,0 +1,71 @@
+/** docs/dependencies.md: every direct dependency with its version, its licence and its reason. */
+import { readFileSync } from 'node:fs';
+
+/** A dependency without a reason here is a fault of the page, and so of the check. */
+const reasons: ReadonlyMap<string, string> = new Map([
+  ['@bufbuild/protobuf', 'Runtime of the generated Protocol Buffers code: its reader and writer.'],
+  ['@grpc/grpc-js', 'gRPC: the trunk, the front door, the fleet service.'],
+  [
+    'aedes',
+    'MQTT sessions as protocol state: CONNECT, subscriptions, keep alive, takeover, wills.',
+  ],
+  ['grpc-health-check', 'The standard gRPC health service.'],
+  ['mqtt', 'The MQTT client of `pub`, `sub` and the simulated fleet.'],
+  ['pino', 'Structured logs.'],
+  ['pino-pretty', 'The same logs, readable on a terminal.'],
+  ['smol-toml', 'The configuration file.'],
+  ['sqlite3', 'Sessions, retained messages and the session index on disk.'],
+  ['ws', 'MQTT over WebSocket.'],
+  ['zod', 'The configuration schema, with errors that name the path.'],
+  ['@biomejs/biome', 'Format and lint, with the import rules between folders.'],
+  ['@bufbuild/buf', 'Lint, format, breaking-change check and code generation of the .proto files.'],
+  ['@types/node', 'Types of Node.'],
+  ['@types/ws', 'Types of ws.'],
+  ['fast-check', 'Property tests.'],
+  ['knip', 'Finds files, exports and dependencies that nothing uses.'],
+  ['playwright-core', "Drives a browser in the tests of the operators' page."],
+  ['preact', "The operators' page."],
+  ['ts-proto', 'TypeScript from the .proto files.'],
+  ['typescript', 'The compiler.'],
+  ['uplot', "Charts on the operators' page."],
+  ['vite', "Builds the operators' page."],
+]);
+
+const intro = `# Dependencies
+
+Generated from \`package.json\` and the installed packages by \`npm run docs\`; do not edit.
+
+Versions are exact, and \`package-lock.json\` pins the whole tree. Install scripts run for sqlite3
+alone, which compiles SQLite; see \`allowScripts\` in \`package.json\`.
+`;
+
+export function dependenciesPage(): string {
+  const manifest = JSON.parse(readFileSync('package.json', 'utf8'));
+  return [
+    intro,
+    '## At run time',
+    '',
+    ...tableOf(manifest.dependencies),
+    '',
+    '## To build and test',
+    '',
+    'The console is built from preact and uplot, so these two are in the page that browsers load.',
+    '',
+    ...tableOf(manifest.devDependencies),
+    '',
+  ].join('\n');
+}
+
+function tableOf(dependencies: Readonly<Record<string, string>>): string[] {
+  const rows = Object.entries(dependencies).map(([name, version]) => {
+    const reason = reasons.get(name);
+    if (reason === undefined)
+      throw new Error(`tools/dependencies-page.ts has no reason for ${name}`);
+    return `| ${name} | ${version} | ${licenceOf(name)} | ${reason} |`;
+  });
+  return ['| Package | Version | Licence | Why |', '|---|---|---|---|', ...rows];
+}
+
+function licenceOf(name: string): string {
+  return JSON.parse(readFileSync(`node_modules/${name}/package.json`, 'utf8')).license;
+}
