@@ -6,7 +6,6 @@ import { join } from 'node:path';
 import type { Clock } from '../base/clock.ts';
 import type { Config } from '../base/config.ts';
 import type { Ledger } from '../base/ledger.ts';
-import { laneCount } from '../base/limits.ts';
 import type { Logger } from '../base/log.ts';
 import type { CounterFamily, Metrics } from '../base/metrics.ts';
 import { Acceptance } from './acceptance.ts';
@@ -43,8 +42,6 @@ export interface DeviceBrokerParts {
   readonly messageLog: MessageLog;
   readonly uplink: Uplink;
   readonly sessionListener: SessionListener;
-  /** Where each lane of the downlink stands in the log. */
-  readonly downlinkPosition: (lane: number) => { logEpoch: string; position: number };
 }
 
 export class DeviceBroker {
@@ -184,9 +181,6 @@ export class DeviceBroker {
 
   async #open(): Promise<void> {
     const { clock, log, messageLog } = this.#parts;
-    for (let lane = 0; lane < laneCount; lane++) {
-      this.#downlink.restore(lane, this.#parts.downlinkPosition(lane));
-    }
     const recovered = await recover({
       store: this.#store,
       messageLog,

@@ -32,6 +32,8 @@ export class Outbox {
   readonly #ids = new PacketIds();
   #sink: FrameSink | null = null;
   #isPumping = false;
+  /** A connection has come and what was in flight has not been sent on it. */
+  #needsResume = false;
   deliveredCount = 0;
   droppedCount = 0;
 
@@ -63,10 +65,8 @@ export class Outbox {
   /** The session is connected: what was in flight goes again, in order, then the queue. */
   attach(sink: FrameSink): void {
     this.#sink = sink;
-    this.#resume(sink).catch((error: unknown) => {
-      this.#stopPumping();
-      this.#parts.onFailure(error);
-    });
+    this.#needsResume = true;
+    this.pump();
   }
 
   detach(): void {
@@ -125,8 +125,13 @@ export class Outbox {
   /** Sends what the window and the socket have room for. */
   pump(): void {
     if (this.#isPumping || this.#sink === null) return;
+    // Synchronous as long as nothing has to be read or made durable first.
+    if (!this.#needsResume && this.#sendReady()) return;
     this.#isPumping = true;
-    this.#pumpReady();
+    this.#drive().catch((error: unknown) => {
+      this.#isPumping = false;
+      this.#parts.onFailure(error);
+    });
   }
 
   /** The session ends: what it still waited for is dropped and counted. */
@@ -156,29 +161,28 @@ export class Outbox {
     ledger.delivered[0].add();
   }
 
-  /** Synchronous as long as nothing has to be read or made durable first. */
-  #pumpReady(): void {
+  /** One at a time for the session, whatever connections come and go meanwhile. */
+  async #drive(): Promise<void> {
+    for (;;) {
+      const sink = this.#sink;
+      if (sink === null || (!this.#needsResume && this.#sendReady())) break;
+      if (this.#needsResume) await this.#resume(sink);
+      else await this.#sendWindow(sink);
+    }
+    this.#isPumping = false;
+  }
+
+  /** Sends while it can be done at once; false when something has to be awaited first. */
+  #sendReady(): boolean {
     for (;;) {
       const sink = this.#sink;
       const delivery = this.#queue.peek();
-      const hasRoom = sink !== null && this.#hasRoom(sink);
-      if (delivery === undefined || !hasRoom) break;
+      if (delivery === undefined || sink === null || !this.#hasRoom(sink)) return true;
       const needsCommit = delivery.qos === 2 && this.#parts.journal !== null;
-      if (delivery.publication === null || needsCommit) {
-        this.#pumpSlowly(sink).catch((error: unknown) => {
-          this.#stopPumping();
-          this.#parts.onFailure(error);
-        });
-        return;
-      }
+      if (delivery.publication === null || needsCommit) return false;
       this.#queue.take();
-      this.#launch(sink, delivery);
+      this.#write(sink, delivery, { packetId: this.#launch(delivery), dup: false });
     }
-    this.#stopPumping();
-  }
-
-  #stopPumping(): void {
-    this.#isPumping = false;
   }
 
   #hasRoom(sink: FrameSink): boolean {
@@ -188,24 +192,20 @@ export class Outbox {
   }
 
   /** A window's worth: read what has to be read, make identifiers durable, then write in order. */
-  async #pumpSlowly(sink: FrameSink): Promise<void> {
+  async #sendWindow(sink: FrameSink): Promise<void> {
     const { journal } = this.#parts;
     const loaded = await this.#loadWindow();
     const launched = loaded.map((delivery) => {
-      const packetId = this.#ids.obtain();
-      this.#inflight.set(packetId, { delivery, isReleased: false });
+      const packetId = this.#launch(delivery);
       if (delivery.qos === 2) journal?.launched(packetId, delivery.sequence);
       return { packetId, delivery };
     });
     if (loaded.some((delivery) => delivery.qos === 2)) await journal?.commit();
-    this.#isPumping = false;
-    // A reconnect in between has sent them already, as part of what was in flight.
-    if (this.#sink === sink) {
-      for (const { packetId, delivery } of launched) {
-        if (this.#inflight.has(packetId)) this.#write(sink, delivery, { packetId, dup: false });
-      }
+    // After a reconnect in between they go out with what else is in flight.
+    if (this.#sink !== sink || this.#needsResume) return;
+    for (const { packetId, delivery } of launched) {
+      if (this.#inflight.has(packetId)) this.#write(sink, delivery, { packetId, dup: false });
     }
-    this.pump();
   }
 
   async #loadWindow(): Promise<Delivery[]> {
@@ -230,31 +230,25 @@ export class Outbox {
     return publication === null ? null : { ...delivery, publication };
   }
 
-  #launch(sink: FrameSink, delivery: Delivery): void {
+  #launch(delivery: Delivery): number {
     const packetId = this.#ids.obtain();
     this.#inflight.set(packetId, { delivery, isReleased: false });
-    this.#write(sink, delivery, { packetId, dup: false });
+    return packetId;
   }
 
+  /** Sends again, in order, what an earlier connection left in flight. */
   async #resume(sink: FrameSink): Promise<void> {
-    // Held until what was in flight is out, so that order holds.
-    if (this.#inflight.size > 0) {
-      this.#isPumping = true;
-      await this.#parts.journal?.commit();
-      for (const [packetId, inflight] of [...this.#inflight]) {
-        if (inflight.isReleased) {
-          sink.send(pubrelFrame(packetId));
-          continue;
-        }
-        const loaded = await this.#load(inflight.delivery);
-        if (this.#sink !== sink) return;
-        if (loaded === null) this.#forget(packetId, inflight.delivery);
-        // [MQTT-3.3.1-1] a PUBLISH that may have been sent before carries DUP.
-        else this.#write(sink, loaded, { packetId, dup: true });
-      }
-      this.#isPumping = false;
+    this.#needsResume = false;
+    if (this.#inflight.size === 0) return;
+    await this.#parts.journal?.commit();
+    for (const [packetId, inflight] of [...this.#inflight]) {
+      const loaded = inflight.isReleased ? null : await this.#load(inflight.delivery);
+      if (this.#sink !== sink) return;
+      if (inflight.isReleased) sink.send(pubrelFrame(packetId));
+      else if (loaded === null) this.#forget(packetId, inflight.delivery);
+      // [MQTT-3.3.1-1] a PUBLISH that may have been sent before carries DUP.
+      else this.#write(sink, loaded, { packetId, dup: true });
     }
-    this.pump();
   }
 
   #complete(packetId: number, inflight: Inflight): void {

@@ -62,7 +62,6 @@ export async function openLocalBroker(
         unwant: () => {},
       },
       sessionListener: { sessionChanged: () => {}, sessionRemoved: () => {} },
-      downlinkPosition: (lane) => spool.downlinkPosition(lane),
     },
     config,
   );

@@ -1,6 +1,6 @@
 /** The spool on real files: what survives, in which order, and what is freed. */
 import assert from 'node:assert/strict';
-import { appendFile, mkdtemp, readdir, rm, stat, truncate } from 'node:fs/promises';
+import { appendFile, cp, mkdtemp, readdir, rm, stat, truncate } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, beforeEach, test } from 'node:test';
@@ -216,6 +216,26 @@ test('the downlink position is kept, and positions of another log are forgotten'
   assert.deepEqual(again.downlinkPosition(2), { logEpoch: 'first', position: 40 });
   again.notePosition(1, { logEpoch: 'second', position: 5 });
   assert.deepEqual(again.downlinkPosition(2), { logEpoch: 'second', position: 0 });
+});
+
+test('the log that positions count in is known after a crash at any moment', async () => {
+  const spool = await open();
+  spool.notePosition(2, { logEpoch: 'log', position: 3 });
+  const sequence = spool.append({
+    kind: 'publication',
+    publication: publication('a', 'x'),
+    source: { kind: 'trunk', logEpoch: 'log', lane: 1, position: 9 },
+    clientId: '',
+    packetId: 0,
+  });
+  await durable(spool, sequence);
+  // What a process finds that starts after this one was killed here.
+  const crashed = directory;
+  directory = await mkdtemp(join(tmpdir(), 'trunkline-spool-'));
+  folders.push(directory);
+  await cp(crashed, directory, { recursive: true });
+  const again = await open();
+  assert.deepEqual(again.downlinkPosition(1), { logEpoch: 'log', position: 9 });
 });
 
 test('a full spool asks publishers to wait and says when there is room again', async () => {

@@ -1,0 +1,157 @@
+/**
+ * The operators' HTTP of a core without a trunk: the real page, the real answers, and a fleet that
+ * the test makes up. Edges, sessions and rates change when the test says so.
+ */
+import { systemClock } from '../../base/clock.ts';
+import { createLog } from '../../base/log.ts';
+import { Metrics } from '../../base/metrics.ts';
+import { FleetEngine } from '../../core/fleet/fleet-engine.ts';
+import { type HttpDoor, openHttp } from '../../core/http/http-server.ts';
+import { SessionIndex } from '../../core/sessions/session-index.ts';
+import { type Session, SessionState } from '../../proto/gen/trunkline/v1/session.ts';
+
+const coreId = 'core-1';
+
+export interface FakeCoreOptions {
+  /** Folder of the built page. */
+  readonly consoleDirectory: string;
+  readonly token?: string;
+  readonly port?: number;
+}
+
+interface EdgeTotals {
+  received: number;
+  delivered: number;
+  dropped: number;
+  backlog: number;
+}
+
+export class FakeCore {
+  readonly index: SessionIndex;
+  /** Why the core is not ready; empty: it is. */
+  reasons: string[] = [];
+  readonly #fleet: FleetEngine;
+  readonly #metrics = new Metrics();
+  readonly #log = createLog({ level: 'silent', format: 'json', tier: 'test' });
+  readonly #options: FakeCoreOptions;
+  readonly #totals = new Map<string, EdgeTotals>();
+  #door: HttpDoor | null = null;
+
+  constructor(options: FakeCoreOptions) {
+    this.#options = options;
+    const parts = { clock: systemClock, log: this.#log, metrics: this.#metrics };
+    this.index = new SessionIndex(parts);
+    this.#fleet = new FleetEngine({ ...parts, index: this.index });
+  }
+
+  get port(): number {
+    return this.#door?.port ?? 0;
+  }
+
+  get url(): string {
+    return `http://127.0.0.1:${this.port}/`;
+  }
+
+  /** Opens at the given port, or at the one it had before. */
+  async open(port = this.#options.port ?? 0): Promise<void> {
+    this.#door = await openHttp(
+      {
+        log: this.#log,
+        metrics: this.#metrics,
+        clock: systemClock,
+        fleet: this.#fleet,
+        readiness: () => ({ ready: this.reasons.length === 0, reasons: this.reasons }),
+      },
+      {
+        host: '127.0.0.1',
+        port,
+        token: this.#options.token ?? '',
+        consoleDirectory: this.#options.consoleDirectory,
+      },
+    );
+  }
+
+  async close(): Promise<void> {
+    await this.#door?.close();
+  }
+
+  attach(edgeId: string, region: string): void {
+    this.index.edgeAttached({ edgeId, region, softwareVersion: '0.1.0' });
+    this.#totals.set(edgeId, { received: 0, delivered: 0, dropped: 0, backlog: 0 });
+  }
+
+  /** The edge did this much more; rates are made from it. */
+  report(edgeId: string, more: Partial<EdgeTotals>): void {
+    const totals = this.#totals.get(edgeId);
+    if (totals === undefined) throw new Error(`no edge ${edgeId}`);
+    totals.received += more.received ?? 0;
+    totals.delivered += more.delivered ?? 0;
+    totals.dropped += more.dropped ?? 0;
+    totals.backlog = more.backlog ?? totals.backlog;
+    this.index.edgeStats(edgeId, {
+      receivedMessages: totals.received,
+      deliveredMessages: totals.delivered,
+      droppedMessages: totals.dropped,
+      uplinkedMessages: totals.received,
+      downlinkedMessages: totals.delivered,
+      connectedSessions: 0,
+      backlogMessages: totals.backlog,
+      spoolBytes: 4 * 1024 * 1024 + totals.backlog * 140,
+      startedAtMs: Date.now() - 3_600_000,
+      roundTripUs: edgeId.includes('virginia') ? 92_400 : 640,
+    });
+  }
+
+  connect(edgeId: string, clientId: string, facts: Partial<Session> = {}): void {
+    this.index.upsert(edgeId, [sessionOf(edgeId, clientId, facts)]);
+  }
+
+  keep(edgeId: string, clientId: string, facts: Partial<Session> = {}): void {
+    const kept = {
+      state: SessionState.KEPT,
+      cleanStart: false,
+      disconnectedAtMs: Date.now() - 95_000,
+      disconnectReason: 'keep-alive-timeout',
+      queueMessages: 12,
+    };
+    this.index.upsert(edgeId, [sessionOf(edgeId, clientId, { ...kept, ...facts })]);
+  }
+
+  remove(edgeId: string, clientId: string): void {
+    this.index.remove(edgeId, [clientId]);
+  }
+
+  /** A device behind a gateway, which the core itself holds. */
+  connectBehind(gatewayId: string, clientId: string): void {
+    const facts = { gatewayId, protocol: 'grpc', listener: 'gateway', keepAliveSeconds: 0 };
+    this.index.upsert(coreId, [sessionOf(coreId, clientId, facts)]);
+  }
+}
+
+function sessionOf(edgeId: string, clientId: string, facts: Partial<Session>): Session {
+  const kind = clientId.split('-')[0] ?? 'device';
+  return {
+    clientId,
+    edgeId,
+    gatewayId: '',
+    state: SessionState.CONNECTED,
+    protocol: '3.1.1',
+    listener: 'mqtt',
+    remoteAddress: '192.0.2.17:50412',
+    username: '',
+    cleanStart: true,
+    keepAliveSeconds: 30,
+    connectedAtMs: Date.now() - 600_000,
+    disconnectedAtMs: 0,
+    disconnectReason: '',
+    subscriptions: [{ filter: `fleet/${kind}/${clientId}/command`, qos: 1 }],
+    subscriptionCount: 1,
+    queueMessages: 0,
+    inflightMessages: 0,
+    receivedMessages: 1_284,
+    deliveredMessages: 31,
+    droppedMessages: 0,
+    region: '',
+    ...facts,
+  };
+}

@@ -1,0 +1,91 @@
+/**
+ * An `UplinkLog` in memory that stands for an edge's spool: what is appended is durable at once and
+ * stays until it is acknowledged. It outlives bridges, as a spool on disk outlives a process.
+ */
+import { laneCount } from '../../base/limits.ts';
+import type { Publication } from '../../base/publication.ts';
+import { laneOf } from '../../base/topic.ts';
+import type { UplinkLog, UplinkRecord } from '../../bridge/ports.ts';
+
+const chunkRecords = 100;
+
+export class FakeSpool implements UplinkLog {
+  readonly epoch: string;
+  readonly #lanes: UplinkRecord[][] = Array.from({ length: laneCount }, () => []);
+  readonly #newest: number[] = new Array(laneCount).fill(0);
+  readonly #positions: number[] = new Array(laneCount).fill(0);
+  readonly #listeners: ((records: readonly UplinkRecord[]) => void)[] = [];
+  #logEpoch = '';
+  #sequence = 0;
+  /** How many records were read back from "disk". */
+  readBack = 0;
+
+  constructor(epoch: string) {
+    this.epoch = epoch;
+  }
+
+  /** One group commit. */
+  append(publications: readonly Publication[]): void {
+    const records = publications.map((publication) => {
+      const lane = laneOf(publication.topic);
+      const laneSequence = (this.#newest[lane] ?? 0) + 1;
+      this.#newest[lane] = laneSequence;
+      const record = { publication, sequence: ++this.#sequence, lane, laneSequence };
+      this.#lanes[lane]?.push(record);
+      return record;
+    });
+    for (const listener of this.#listeners) listener(records);
+  }
+
+  oldestOf(lane: number): number {
+    return this.#lanes[lane]?.[0]?.laneSequence ?? this.newestOf(lane) + 1;
+  }
+
+  newestOf(lane: number): number {
+    return this.#newest[lane] ?? 0;
+  }
+
+  async *readLane(lane: number, fromLaneSequence: number): AsyncIterable<readonly UplinkRecord[]> {
+    let next = fromLaneSequence;
+    for (;;) {
+      const records = this.#lanes[lane] ?? [];
+      const chunk = records.filter((record) => record.laneSequence >= next).slice(0, chunkRecords);
+      const last = chunk.at(-1);
+      if (last === undefined) return;
+      await new Promise((resolve) => setImmediate(resolve));
+      this.readBack += chunk.length;
+      next = last.laneSequence + 1;
+      yield chunk;
+    }
+  }
+
+  onUplink(listener: (records: readonly UplinkRecord[]) => void): void {
+    this.#listeners.push(listener);
+  }
+
+  acknowledge(lane: number, throughLaneSequence: number): void {
+    const records = this.#lanes[lane] ?? [];
+    const kept = records.findIndex((record) => record.laneSequence > throughLaneSequence);
+    records.splice(0, kept < 0 ? records.length : kept);
+  }
+
+  downlinkPosition(lane: number): { logEpoch: string; position: number } {
+    return { logEpoch: this.#logEpoch, position: this.#positions[lane] ?? 0 };
+  }
+
+  notePosition(lane: number, at: { readonly logEpoch: string; readonly position: number }): void {
+    if (at.logEpoch !== this.#logEpoch) {
+      this.#logEpoch = at.logEpoch;
+      this.#positions.fill(0);
+    }
+    this.#positions[lane] = Math.max(this.#positions[lane] ?? 0, at.position);
+  }
+
+  get backlog(): number {
+    return this.#lanes.reduce((sum, records) => sum + records.length, 0);
+  }
+
+  get bytes(): number {
+    return 0;
+  }
+}
