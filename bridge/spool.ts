@@ -6,9 +6,7 @@
  * goes up, and whoever registered with `addHolder` for what is still needed here. State records
  * carry the lanes' counters, and the newest one on disk is a holder too, so that freeing loses none.
  */
-import { randomUUID } from 'node:crypto';
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { mkdir } from 'node:fs/promises';
 import type { Clock } from '../base/clock.ts';
 import { messageOf, TrunklineError } from '../base/errors.ts';
 import { laneCount } from '../base/limits.ts';
@@ -17,12 +15,13 @@ import type { Metrics } from '../base/metrics.ts';
 import type { Publication } from '../base/publication.ts';
 import { laneOf } from '../base/topic.ts';
 import { GroupCommit, type Queued } from './group-commit.ts';
-import type { UplinkLog, UplinkRecord } from './ports.ts';
+import type { UplinkRecord } from './ports.ts';
 import { Saturation } from './saturation.ts';
 import { entryOf, epochOfEntry, recordOf, type SpoolEntry } from './spool-entry.ts';
 import { SpoolLanes } from './spool-lanes.ts';
 import { encodeRecord, type SpoolRecord } from './spool-record.ts';
 import { SpoolSegments } from './spool-segments.ts';
+import { epochOf, SpoolUplink } from './spool-uplink.ts';
 
 const tidyMs = 1_000;
 
@@ -44,8 +43,9 @@ interface Pending extends Queued {
   readonly isState: boolean;
 }
 
-export class Spool implements UplinkLog {
-  readonly epoch: string;
+export class Spool {
+  /** What goes up, and where the downlink stands: the lanes' side. */
+  readonly uplink: SpoolUplink;
   readonly #parts: SpoolParts;
   readonly #saturation: Saturation;
   readonly #lanes = new SpoolLanes();
@@ -53,7 +53,6 @@ export class Spool implements UplinkLog {
   readonly #commit: GroupCommit<Pending>;
   readonly #holders: (() => number)[] = [];
   readonly #durableListeners: ((through: number) => void)[] = [];
-  readonly #uplinkListeners: ((records: readonly UplinkRecord[]) => void)[] = [];
   readonly #reliefListeners: (() => void)[] = [];
   #nextSequence = 1;
   #durableThrough = 0;
@@ -67,8 +66,19 @@ export class Spool implements UplinkLog {
   private constructor(parts: SpoolParts, options: SpoolOptions, epoch: string) {
     this.#parts = parts;
     this.#saturation = new Saturation(options.bytesMax);
-    this.epoch = epoch;
     this.#segments = new SpoolSegments(options.directory);
+    const lanes = this.#lanes;
+    this.uplink = new SpoolUplink(
+      epoch,
+      { lanes, segments: this.#segments },
+      {
+        durableThrough: () => this.#durableThrough,
+        newLog: () => this.#appendState(),
+        positionMoved: () => {
+          this.#isPositionDirty = true;
+        },
+      },
+    );
     const { metrics, log } = parts;
     const commits = metrics.counter('trunkline_spool_commits_total', 'Group commits of the spool.');
     const failures = metrics.counter(
@@ -86,11 +96,15 @@ export class Spool implements UplinkLog {
         log.error({ err: error }, 'spool write failed, nothing is acknowledged until it succeeds');
       },
     });
-    metrics.gauge('trunkline_spool_bytes', 'Bytes of the spool on disk.', () => this.bytes);
+    metrics.gauge(
+      'trunkline_spool_bytes',
+      'Bytes of the spool on disk.',
+      () => this.#segments.bytes,
+    );
     metrics.gauge(
       'trunkline_spool_backlog',
       'Spooled publications that the core has not made durable.',
-      () => this.backlog,
+      () => this.#lanes.backlog,
     );
   }
 
@@ -126,17 +140,9 @@ export class Spool implements UplinkLog {
     return this.#saturation.isOn;
   }
 
-  get backlog(): number {
-    return this.#lanes.backlog;
-  }
-
-  get bytes(): number {
-    return this.#segments.bytes;
-  }
-
   append(entry: SpoolEntry): number {
     const epoch = epochOfEntry(entry);
-    if (epoch !== null) this.#adoptLog(epoch);
+    if (epoch !== null) this.uplink.adoptLog(epoch);
     const sequence = this.#nextSequence++;
     const record = recordOf(entry, (lane) => this.#lanes.assign(lane, sequence));
     const bytes = encodeRecord(record);
@@ -154,10 +160,6 @@ export class Spool implements UplinkLog {
 
   onRelief(listener: () => void): void {
     this.#reliefListeners.push(listener);
-  }
-
-  onUplink(listener: (records: readonly UplinkRecord[]) => void): void {
-    this.#uplinkListeners.push(listener);
   }
 
   addHolder(lowest: () => number): void {
@@ -194,42 +196,6 @@ export class Spool implements UplinkLog {
     return found;
   }
 
-  oldestOf(lane: number): number {
-    return this.#lanes.oldestOf(lane);
-  }
-
-  newestOf(lane: number): number {
-    return this.#lanes.newestOf(lane);
-  }
-
-  async *readLane(lane: number, fromLaneSequence: number): AsyncIterable<readonly UplinkRecord[]> {
-    const start = this.#lanes.sequenceOf(lane, Math.max(fromLaneSequence, this.oldestOf(lane)));
-    if (start === undefined) return;
-    for await (const chunk of this.#segments.chunks(start, this.#durableThrough)) {
-      const records: UplinkRecord[] = [];
-      for (const { sequence, record } of chunk) {
-        if (record.kind !== 'publication' || record.direction !== 'up') continue;
-        if (record.lane !== lane || record.place < fromLaneSequence) continue;
-        const { publication, place } = record;
-        records.push({ publication, sequence, lane, laneSequence: place });
-      }
-      if (records.length > 0) yield records;
-    }
-  }
-
-  acknowledge(lane: number, throughLaneSequence: number): void {
-    this.#lanes.acknowledge(lane, throughLaneSequence);
-  }
-
-  downlinkPosition(lane: number): { readonly logEpoch: string; readonly position: number } {
-    return { logEpoch: this.#lanes.logEpoch, position: this.#lanes.positions[lane] ?? 0 };
-  }
-
-  notePosition(lane: number, at: { readonly logEpoch: string; readonly position: number }): void {
-    this.#adoptLog(at.logEpoch);
-    if (this.#lanes.notePosition(lane, at.position)) this.#isPositionDirty = true;
-  }
-
   /** Waits for what was appended; a disk that keeps failing is given up after some seconds. */
   async close(): Promise<void> {
     if (this.#isClosed) return;
@@ -239,12 +205,6 @@ export class Spool implements UplinkLog {
     await this.#commit.close();
     await this.#tidying;
     await this.#segments.close();
-  }
-
-  /** Records that came down count positions in the log that the last state record before them
-   * names, so a new log is written down before anything that counts in it. */
-  #adoptLog(logEpoch: string): void {
-    if (this.#lanes.adoptLog(logEpoch)) this.#appendState();
   }
 
   #appendState(): void {
@@ -280,14 +240,14 @@ export class Spool implements UplinkLog {
     }
     this.#durableThrough = (group.at(-1) as Pending).sequence;
     for (const listener of this.#durableListeners) listener(this.#durableThrough);
-    if (uplink.length > 0) for (const listener of this.#uplinkListeners) listener(uplink);
+    if (uplink.length > 0) this.uplink.announce(uplink);
     this.#updateSaturation();
   }
 
   #updateSaturation(): void {
-    const change = this.#saturation.update(this.bytes, this.#commit.waitingBytes);
+    const change = this.#saturation.update(this.#segments.bytes, this.#commit.waitingBytes);
     if (change === 'began' && this.#saturation.isFull) {
-      this.#parts.log.warn({ bytes: this.bytes }, 'spool full, publishers wait');
+      this.#parts.log.warn({ bytes: this.#segments.bytes }, 'spool full, publishers wait');
     }
     if (change === 'ended') for (const listener of this.#reliefListeners) listener();
   }
@@ -313,7 +273,7 @@ export class Spool implements UplinkLog {
     this.#durableThrough = this.#nextSequence - 1;
     this.#appendState();
     const { count } = this.#segments;
-    const fields = { segments: count, through: this.#durableThrough, backlog: this.backlog };
+    const fields = { segments: count, through: this.#durableThrough, backlog: this.#lanes.backlog };
     this.#parts.log.info(fields, 'spool recovered');
   }
 
@@ -332,17 +292,5 @@ export class Spool implements UplinkLog {
     if (record.direction === 'down') {
       lanes.positions[record.lane] = Math.max(lanes.positions[record.lane] ?? 0, record.place);
     }
-  }
-}
-
-/** The spool's identity: made once per folder, because sequences start anew with a new one. */
-async function epochOf(directory: string): Promise<string> {
-  const file = join(directory, 'epoch');
-  try {
-    return (await readFile(file, 'utf8')).trim();
-  } catch {
-    const epoch = randomUUID();
-    await writeFile(file, epoch, { flush: true });
-    return epoch;
   }
 }

@@ -48,7 +48,7 @@ async function openEdge(parts: TierParts, config: Config): Promise<RunningTier> 
     });
     opened.push(spool);
     const bridge = new Bridge(
-      { ...parts, ledger, spool },
+      { ...parts, ledger, spool: spool.uplink },
       {
         edgeId: config.edge.id,
         region: config.edge.region,

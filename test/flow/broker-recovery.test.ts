@@ -186,8 +186,9 @@ test('a message for a session that stays away does not keep the log of its time'
   await sender.publish('p/a', 'two', { qos: 2 });
   const bulk = 'x'.repeat(900_000);
   for (let i = 0; i < 80; i++) await sender.publish('bulk', bulk, { qos: 1 });
-  for (let lane = 0; lane < 4; lane++) edge.spool.acknowledge(lane, edge.spool.newestOf(lane));
-  await until(() => edge.spool.bytes < 30_000_000, 'the old segment is freed');
+  for (let lane = 0; lane < 4; lane++)
+    edge.spool.uplink.acknowledge(lane, edge.spool.uplink.newestOf(lane));
+  await until(() => edge.spool.uplink.bytes < 30_000_000, 'the old segment is freed');
   await sender.publish('p/a', 'three', { qos: 1 });
   await sender.end();
   await restart();

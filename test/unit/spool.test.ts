@@ -166,14 +166,14 @@ test('each lane counts its own records without gaps, also across a start', async
   const seen: string[] = [];
   for (let lane = 0; lane < 4; lane++) {
     let expected = 1;
-    for await (const chunk of again.readLane(lane, 1)) {
+    for await (const chunk of again.uplink.readLane(lane, 1)) {
       for (const record of chunk) {
         assert.equal(record.laneSequence, expected++);
         assert.equal(laneOf(record.publication.topic), lane);
         seen.push(record.publication.payload.toString());
       }
     }
-    assert.equal(again.newestOf(lane), expected - 1);
+    assert.equal(again.uplink.newestOf(lane), expected - 1);
   }
   assert.equal(seen.length, 120);
 });
@@ -185,24 +185,24 @@ test('what the core has made durable is freed, and the counters go on', async ()
   let last = 0;
   for (let i = 0; i < 140; i++) last = spool.append(fromDevice('big/topic', payload));
   await durable(spool, last);
-  const before = spool.bytes;
-  spool.acknowledge(lane, 140);
-  assert.equal(spool.backlog, 0);
+  const before = spool.uplink.bytes;
+  spool.uplink.acknowledge(lane, 140);
+  assert.equal(spool.uplink.backlog, 0);
   last = spool.append(fromDevice('big/topic', 'after'));
   await new Promise<void>((resolve) => {
     const stop = systemClock.every(50, () => {
-      if (spool.bytes > before / 2) return;
+      if (spool.uplink.bytes > before / 2) return;
       stop();
       resolve();
     });
   });
   await spool.close();
   const again = await open();
-  assert.equal(again.oldestOf(lane) <= 141, true);
-  assert.equal(again.newestOf(lane), 141);
-  again.acknowledge(lane, 140);
+  assert.equal(again.uplink.oldestOf(lane) <= 141, true);
+  assert.equal(again.uplink.newestOf(lane), 141);
+  again.uplink.acknowledge(lane, 140);
   const left: number[] = [];
-  for await (const chunk of again.readLane(lane, 141)) {
+  for await (const chunk of again.uplink.readLane(lane, 141)) {
     left.push(...chunk.map((record) => record.laneSequence));
   }
   assert.deepEqual(left, [141]);
@@ -210,17 +210,17 @@ test('what the core has made durable is freed, and the counters go on', async ()
 
 test('the downlink position is kept, and positions of another log are forgotten', async () => {
   const spool = await open();
-  spool.notePosition(2, { logEpoch: 'first', position: 40 });
+  spool.uplink.notePosition(2, { logEpoch: 'first', position: 40 });
   await spool.close();
   const again = await open();
-  assert.deepEqual(again.downlinkPosition(2), { logEpoch: 'first', position: 40 });
-  again.notePosition(1, { logEpoch: 'second', position: 5 });
-  assert.deepEqual(again.downlinkPosition(2), { logEpoch: 'second', position: 0 });
+  assert.deepEqual(again.uplink.downlinkPosition(2), { logEpoch: 'first', position: 40 });
+  again.uplink.notePosition(1, { logEpoch: 'second', position: 5 });
+  assert.deepEqual(again.uplink.downlinkPosition(2), { logEpoch: 'second', position: 0 });
 });
 
 test('the log that positions count in is known after a crash at any moment', async () => {
   const spool = await open();
-  spool.notePosition(2, { logEpoch: 'log', position: 3 });
+  spool.uplink.notePosition(2, { logEpoch: 'log', position: 3 });
   const sequence = spool.append({
     kind: 'publication',
     publication: publication('a', 'x'),
@@ -235,7 +235,7 @@ test('the log that positions count in is known after a crash at any moment', asy
   folders.push(directory);
   await cp(crashed, directory, { recursive: true });
   const again = await open();
-  assert.deepEqual(again.downlinkPosition(1), { logEpoch: 'log', position: 9 });
+  assert.deepEqual(again.uplink.downlinkPosition(1), { logEpoch: 'log', position: 9 });
 });
 
 test('a full spool asks publishers to wait and says when there is room again', async () => {
@@ -245,5 +245,5 @@ test('a full spool asks publishers to wait and says when there is room again', a
   for (let i = 0; i < 12; i++) last = spool.append(fromDevice('f/u', 'x'.repeat(10_000)));
   await durable(spool, last);
   assert.equal(spool.isSaturated, true);
-  assert.equal(spool.newestOf(lane), 12);
+  assert.equal(spool.uplink.newestOf(lane), 12);
 });
