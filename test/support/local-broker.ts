@@ -65,7 +65,13 @@ export async function openLocalBroker(
     },
     config,
   );
-  await broker.listen();
+  try {
+    await broker.listen();
+  } catch (error) {
+    await broker.close();
+    await spool.close();
+    throw error;
+  }
   const port = broker.ports.get('mqtt') ?? 0;
   const close = async () => {
     await broker.close();

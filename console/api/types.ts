@@ -1,0 +1,61 @@
+/** What the core's HTTP interface answers; proto/trunkline/v1/{session,fleet}.proto as JSON. */
+
+export interface Session {
+  readonly client_id: string;
+  readonly edge_id: string;
+  readonly gateway_id: string;
+  readonly state: 'connected' | 'kept';
+  readonly protocol: string;
+  readonly listener: string;
+  readonly remote_address: string;
+  readonly username: string;
+  readonly clean_start: boolean;
+  readonly keep_alive_seconds: number;
+  readonly connected_at_ms: number;
+  readonly disconnected_at_ms: number;
+  readonly disconnect_reason: string;
+  readonly subscriptions: readonly Subscription[];
+  readonly subscription_count: number;
+  readonly queue_messages: number;
+  readonly inflight_messages: number;
+  readonly received_messages: number;
+  readonly delivered_messages: number;
+  readonly dropped_messages: number;
+  readonly region: string;
+}
+
+export interface Subscription {
+  readonly filter: string;
+  readonly qos: number;
+}
+
+export interface SessionPage {
+  readonly sessions: readonly Session[];
+  readonly next_page_token: string;
+  readonly total_size: number;
+  readonly as_of_ms: number;
+  readonly complete: boolean;
+  readonly silent_edges: readonly string[];
+}
+
+export interface Edge {
+  readonly edge_id: string;
+  readonly region: string;
+  readonly connected: boolean;
+  readonly software_version: string;
+  readonly connected_at_ms: number;
+  readonly last_heard_at_ms: number;
+  readonly session_count: number;
+  readonly connected_session_count: number;
+  readonly interest_count: number;
+  readonly received_messages: number;
+  readonly delivered_messages: number;
+  readonly dropped_messages: number;
+  readonly uplinked_messages: number;
+  readonly downlinked_messages: number;
+  readonly backlog_messages: number;
+  readonly spool_bytes: number;
+  readonly received_rate: number;
+  readonly delivered_rate: number;
+  readonly round_trip_us: number;
+}
