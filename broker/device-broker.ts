@@ -170,11 +170,13 @@ export class DeviceBroker {
     if (this.#isClosing) return;
     this.#isClosing = true;
     for (const stop of this.#stops) stop();
-    await this.#listeners?.close();
+    // Listeners close when their last connection has: both at once.
+    const listenersClosed = this.#listeners?.close();
     for (const connection of [...this.#connections]) connection.end('shutting-down');
     // Closes reach Aedes in the next turn, and their wills the log in the one after.
     await new Promise<void>((resolve) => setImmediate(() => setImmediate(resolve)));
     await this.#host?.close();
+    await listenersClosed;
     await this.#parking.close();
     await this.#store.close();
   }

@@ -25,11 +25,6 @@ before(async () => {
 
 after(async () => {
   await Promise.all(clients.map((client) => client.mqtt.endAsync(true)));
-  const exits = await Promise.all([...fleet.edges, fleet.core].map((one) => one.stop()));
-  assert.deepEqual(
-    exits,
-    [0, 0, 0].map((code) => ({ code, signal: null })),
-  );
 });
 
 async function connect(url: string, options: Parameters<typeof TestClient.connect>[1] = {}) {
@@ -201,7 +196,7 @@ test('mosquitto clients on both ends meet', { skip: withoutMosquitto }, async ()
   await run('mosquitto_pub', old);
 });
 
-test('SIGTERM ends edges and core by themselves with exit code 0', async () => {
+test('SIGTERM ends edges and core by themselves, with devices connected', async () => {
   const exits = await Promise.all([...fleet.edges, fleet.core].map((one) => one.stop()));
   assert.deepEqual(
     exits,
