@@ -7,15 +7,20 @@ import { type ScannedRecord, SpoolSegment } from './spool-segment.ts';
 
 const segmentBytesMax = 64 * 1024 * 1024;
 
+/** A small spool has small segments: only whole ones are freed, and the one being written is not. */
+const segmentsMin = 8;
+
 /** Records handed out at once by a reader. */
 const chunkRecords = 500;
 
 export class SpoolSegments {
   readonly #directory: string;
+  readonly #segmentBytes: number;
   readonly #segments: SpoolSegment[] = [];
 
-  constructor(directory: string) {
-    this.#directory = directory;
+  constructor(options: { readonly directory: string; readonly bytesMax: number }) {
+    this.#directory = options.directory;
+    this.#segmentBytes = Math.min(segmentBytesMax, options.bytesMax / segmentsMin);
   }
 
   get bytes(): number {
@@ -53,7 +58,7 @@ export class SpoolSegments {
 
   /** Whether a write would go to a new segment. */
   get isFull(): boolean {
-    return (this.#segments.at(-1)?.bytes ?? 0) >= segmentBytesMax;
+    return (this.#segments.at(-1)?.bytes ?? 0) >= this.#segmentBytes;
   }
 
   /** The next write goes to a new segment, which begins with this sequence. */

@@ -66,7 +66,7 @@ export class Spool {
   private constructor(parts: SpoolParts, options: SpoolOptions, epoch: string) {
     this.#parts = parts;
     this.#saturation = new Saturation(options.bytesMax);
-    this.#segments = new SpoolSegments(options.directory);
+    this.#segments = new SpoolSegments(options);
     const lanes = this.#lanes;
     this.uplink = new SpoolUplink(
       epoch,

@@ -283,6 +283,8 @@ export class DeviceBroker {
     const drainMs = this.#config.limits.drain_seconds * 1_000;
     for (const connection of this.#connections) {
       if (connection.blockedMs(now) > drainMs) connection.end('slow-reader');
+      // What it sent meanwhile has not been read: it must not be timed out for that.
+      else if (connection.isPaused) this.#host?.refreshKeepAlive(connection);
     }
     this.#parking.round(this.#sessions.journals());
     const through = this.#parts.messageLog.durableThrough;

@@ -75,8 +75,9 @@ export class Connection extends EventEmitter {
     return this.#state === 'connecting';
   }
 
-  get closeReason(): CloseReason {
-    return this.#closeReason ?? 'closed-by-client';
+  /** Input waits for something here, so silence is not the client's. */
+  get isPaused(): boolean {
+    return this.#isPaused;
   }
 
   get backlogBytes(): number {

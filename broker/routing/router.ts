@@ -107,5 +107,6 @@ function deliver(
   item: { readonly publication: Publication; readonly sequence: number },
 ): void {
   const qos = Math.min(granted, item.publication.qos) as Qos;
-  session.outbox.deliver({ ...item, qos, retain: false });
+  const { publication, sequence } = item;
+  session.outbox.deliver({ publication, sequence, qos, retain: false });
 }

@@ -118,9 +118,13 @@ export function packet(first: number, ...parts: readonly Buffer[]): Buffer {
   return Buffer.concat([Buffer.from([first, ...length]), body]);
 }
 
-export function connectPacket(clientId: string, options: { clean?: boolean } = {}): Buffer {
-  const flags = options.clean === false ? 0 : 2;
-  return packet(0x10, text('MQTT'), Buffer.from([4, flags, 0, 60]), text(clientId));
+export function connectPacket(
+  clientId: string,
+  options: { clean?: boolean; keepAlive?: number } = {},
+): Buffer {
+  const { clean = true, keepAlive = 60 } = options;
+  const variable = Buffer.from([4, clean ? 2 : 0, 0, keepAlive]);
+  return packet(0x10, text('MQTT'), variable, text(clientId));
 }
 
 export function publishPacket(
