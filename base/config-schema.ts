@@ -4,9 +4,13 @@
  */
 import { z } from 'zod';
 
-const port = z.number().int().min(0).max(65_535);
-const bytes = z.number().int().min(1);
-const count = z.number().int().min(1);
+const whole = z.number().int('it must be a whole number');
+const port = whole.min(0).max(65_535);
+const bytes = whole.min(1);
+const count = whole.min(1);
+const name = z
+  .string()
+  .regex(/^[A-Za-z0-9._-]{1,64}$/, 'it must be 1 to 64 letters, digits, dots, dashes, underscores');
 const host = z.string().min(1);
 const secret = z.string();
 
@@ -21,7 +25,11 @@ const mqtts = z.strictObject({
 });
 const ws = z.strictObject({
   ...listener(8083, 'MQTT over WebSocket'),
-  path: z.string().startsWith('/').default('/mqtt').describe('Path of the WebSocket endpoint.'),
+  path: z
+    .string()
+    .startsWith('/', 'it must begin with a slash')
+    .default('/mqtt')
+    .describe('Path of the WebSocket endpoint.'),
 });
 const wss = z.strictObject({
   ...listener(8084, 'MQTT over WebSocket with TLS (with tls.cert)'),
@@ -31,14 +39,12 @@ const tls = z.strictObject({
   key: z.string().default('').describe('PEM file of the private key.'),
 });
 const edge = z.strictObject({
-  id: z
-    .string()
-    .regex(/^[A-Za-z0-9._-]{1,64}$/)
+  id: name
     .default('edge-1')
     .describe('Name of this edge, unique in the fleet: letters, digits, dot, dash, underscore.'),
   region: z.string().default('local').describe('Where this edge stands; shown to operators.'),
   cores: z
-    .array(z.string().regex(/^.+:\d+$/))
+    .array(z.string().regex(/^.+:\d+$/, 'it must be host:port'))
     .min(1)
     .default(['127.0.0.1:7400'])
     .describe('Trunk addresses of the cores, host:port, tried in order.'),
@@ -48,11 +54,7 @@ const edge = z.strictObject({
     .describe("Port of the edge's own /metrics, /healthz and /readyz; 0 takes a free one."),
 });
 const core = z.strictObject({
-  id: z
-    .string()
-    .regex(/^[A-Za-z0-9._-]{1,64}$/)
-    .default('core-1')
-    .describe('Name of this core.'),
+  id: name.default('core-1').describe('Name of this core.'),
 });
 const trunk = z.strictObject({
   ...listener(7400, 'the trunk (where edges connect)'),
@@ -71,9 +73,7 @@ const http = z.strictObject({
   token: secret
     .default('')
     .describe('Bearer token of operators. Needed when HTTP is not on loopback.'),
-  ready_edges: z
-    .number()
-    .int()
+  ready_edges: whole
     .min(0)
     .default(0)
     .describe('Edges that must be attached before the core says it is ready.'),
@@ -82,7 +82,7 @@ const user = z.strictObject({
   username: z.string().min(1).describe('User name of a device.'),
   password_sha256: z
     .string()
-    .regex(/^[0-9a-f]{64}$/)
+    .regex(/^[0-9a-f]{64}$/, 'it must be 64 hexadecimal digits in lower case')
     .describe('SHA-256 of its password, 64 hexadecimal digits.'),
 });
 const auth = z.strictObject({

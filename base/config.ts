@@ -40,6 +40,11 @@ interface Issue {
   readonly code?: string | undefined;
   readonly message: string;
   readonly keys?: string[];
+  /** What the bound is on: a number, a string, an array. */
+  readonly origin?: string;
+  readonly minimum?: number | bigint;
+  readonly maximum?: number | bigint;
+  readonly values?: readonly unknown[];
 }
 
 function faultSentence(issue: Issue | undefined, path: string): string {
@@ -47,7 +52,23 @@ function faultSentence(issue: Issue | undefined, path: string): string {
     const key = [path, issue.keys?.[0]].filter(Boolean).join('.');
     return `Configuration: ${key} is not a setting. See docs/configuration.md for all settings, or remove it.`;
   }
-  return `Configuration: ${path || 'the file'} is not valid: ${issue?.message}. See docs/configuration.md.`;
+  const wanted = issue === undefined ? 'it cannot be read' : wantedText(issue);
+  return `Configuration: ${path || 'the file'} is not valid: ${wanted}. See docs/configuration.md.`;
+}
+
+/** Bounds and choices in plain words; patterns carry their own in the schema. */
+function wantedText(issue: Issue): string {
+  switch (issue.code) {
+    case 'too_small':
+      if (issue.origin === 'string' || issue.origin === 'array') return 'it must not be empty';
+      return `it must be at least ${issue.minimum}`;
+    case 'too_big':
+      return `it must be at most ${issue.maximum}`;
+    case 'invalid_value':
+      return `it must be one of ${issue.values?.join(', ')}`;
+    default:
+      return issue.message;
+  }
 }
 
 function readTree(file: string): Record<string, unknown> {

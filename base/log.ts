@@ -23,6 +23,8 @@ export function createLog(options: LogOptions): Logger {
         destination: 2,
         sync: true,
         ignore: 'pid,hostname,tier',
+        messageFormat: '[{tier}] {msg}',
+        singleLine: true,
         colorize: process.stderr.isTTY === true,
       })
     : pino.destination({ dest: 2, sync: true });

@@ -44,7 +44,7 @@ function deviceRows(config: Config, ports: Ports): [string, string, string][] {
 }
 
 function tryLines(config: Config, ports: { edge: Ports; core: Ports }): string[] {
-  const entry = entryPath(process.argv[1] ?? 'dist/trunkline.js');
+  const entry = programPath();
   const mqttPort = ports.edge['mqtt'] ?? 0;
   const httpPort = ports.core['http'] ?? 0;
   const mqttFlag = mqttPort === 1883 ? '' : ` --port ${mqttPort}`;
@@ -57,8 +57,9 @@ function tryLines(config: Config, ports: { edge: Ports; core: Ports }): string[]
   ];
 }
 
-/** As short as it can be typed from where the user is. */
-function entryPath(path: string): string {
+/** This program, as short as it can be typed from where the user is. */
+export function programPath(): string {
+  const path = process.argv[1] ?? 'dist/trunkline.js';
   const near = relative(process.cwd(), path);
   return near.startsWith('..') ? path : near;
 }

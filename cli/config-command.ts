@@ -2,13 +2,16 @@
 import { stringify } from 'smol-toml';
 import type { Config } from '../base/config.ts';
 import { settings } from '../base/config-schema.ts';
+import { TrunklineError } from '../base/errors.ts';
 import type { CommandIo } from './command.ts';
 import { configOf, flagLines, parseSettings } from './config-flags.ts';
+import { nearest } from './nearest.ts';
 
 const secretMark = '********';
 
 export async function configCommand(args: string[], io: CommandIo): Promise<number> {
   const isCheck = args[0] === 'check';
+  refuseOtherWords(args[0]);
   const line = parseSettings(isCheck ? args.slice(1) : args);
   if (line.isHelp) {
     io.stdout.write(helpText());
@@ -17,6 +20,16 @@ export async function configCommand(args: string[], io: CommandIo): Promise<numb
   const config = configOf(line, io.env);
   io.stdout.write(isCheck ? 'The configuration is valid.\n' : `${stringify(masked(config))}\n`);
   return 0;
+}
+
+function refuseOtherWords(word: string | undefined): void {
+  if (word === undefined || word === 'check' || word.startsWith('-')) return;
+  const near = nearest(word, ['check']);
+  const hint = near === undefined ? 'There is `trunkline config check`.' : `Did you mean ${near}?`;
+  throw new TrunklineError(
+    'config-invalid',
+    `\`trunkline config\` has no ${JSON.stringify(word)}. ${hint}`,
+  );
 }
 
 /** What is shown may end in a ticket or a chat, so secrets are not in it. */

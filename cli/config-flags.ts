@@ -65,18 +65,41 @@ function unknownFlag(name: string, known: Iterable<string>): TrunklineError {
   return new TrunklineError('config-invalid', `Unknown flag --${name}; ${hint}`);
 }
 
-/** Aligned lines for `--help`; `used` names the command's sections, or settings by their path. */
+const helpColumns = 100;
+
+/**
+ * Aligned lines for `--help`, a blank one between sections; `used` names the command's sections, or
+ * settings by their path.
+ */
 export function flagLines(used: ReadonlySet<string>): string[] {
-  const rows = settings()
-    .filter(({ path }) => used.has(path) || used.has(path.split('.')[0] as string))
-    .map((setting) => [flagColumn(setting), descriptionColumn(setting)] as const);
-  const all = [
-    ['--config FILE', 'TOML file with settings; also TRUNKLINE_CONFIG.'] as const,
-    ...rows,
-    ['-h, --help', 'This text.'] as const,
-  ];
-  const width = Math.max(...all.map(([flag]) => flag.length));
-  return all.map(([flag, text]) => `  ${flag.padEnd(width)}  ${text}`);
+  const wanted = settings().filter(
+    ({ path }) => used.has(path) || used.has(path.split('.')[0] as string),
+  );
+  const columns = [...wanted.map(flagColumn), '--config FILE', '-h, --help'];
+  const width = Math.max(...columns.map((column) => column.length));
+  const lines = rowLines(width, '--config FILE', 'TOML file with settings; also TRUNKLINE_CONFIG.');
+  let section = '';
+  for (const setting of wanted) {
+    const [own = ''] = setting.path.split('.');
+    if (section !== '' && own !== section) lines.push('');
+    section = own;
+    lines.push(...rowLines(width, flagColumn(setting), descriptionColumn(setting)));
+  }
+  return [...lines, '', ...rowLines(width, '-h, --help', 'Show this text.')];
+}
+
+/** A description that is too long for a line goes on below its beginning. */
+function rowLines(width: number, flag: string, about: string): string[] {
+  const lines: string[] = [];
+  let line = `  ${flag.padEnd(width)} `;
+  for (const word of about.split(' ')) {
+    if (line.length + 1 + word.length > helpColumns) {
+      lines.push(line);
+      line = ' '.repeat(width + 3);
+    }
+    line += ` ${word}`;
+  }
+  return [...lines, line];
 }
 
 function flagColumn(setting: Setting): string {

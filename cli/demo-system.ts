@@ -1,4 +1,7 @@
-/** What the demo plays on: `trunkline up` as a child process, in a temporary folder. */
+/**
+ * What the demo plays on, in a temporary folder: `trunkline up`, and a second edge on its core, so
+ * that messages cross the trunk. Child processes both.
+ */
 import { type ChildProcess, fork } from 'node:child_process';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -9,8 +12,14 @@ import type { CommandIo } from './command.ts';
 import type { TierEvent } from './parent-process.ts';
 import { stopWord } from './stop-request.ts';
 
-export interface DemoSystem {
+export interface DemoEdge {
+  readonly id: string;
   readonly mqtt: BrokerAddress;
+}
+
+export interface DemoSystem {
+  /** At least one. */
+  readonly edges: readonly DemoEdge[];
   /** Base of the operators' HTTP, without a slash at the end. */
   readonly httpUrl: string;
   /** The front door, host:port, and its bearer token, empty for none. */
@@ -25,9 +34,18 @@ const stopMsMax = 6_000;
 
 const loopback = '127.0.0.1';
 
+const northFlags = ['--edge-id', 'north', '--edge-region', 'eu-north'];
+const southFlags = ['--edge-id', 'south', '--edge-region', 'eu-south'];
+
+/** The second edge is found by what it tells, so it need not be in anybody's way. */
+const freePortFlags = ['mqtt', 'mqtts', 'ws', 'wss', 'edge-http'].flatMap((door) => [
+  `--${door}-port`,
+  '0',
+]);
+
 /**
- * Starts `trunkline up` with these flags and waits until it is ready. Null when the signal came
- * first. Throws `unreachable` when it cannot start; the reason is in the sentence or above it.
+ * Starts everything with these flags and waits until it is ready. Null when the signal came first.
+ * Throws `unreachable` when it cannot start; the reason is in the sentence or above it.
  */
 export async function startUp(
   flags: readonly string[],
@@ -35,24 +53,25 @@ export async function startUp(
   signal: AbortSignal,
 ): Promise<DemoSystem | null> {
   const folder = await mkdtemp(join(tmpdir(), 'trunkline-demo-'));
-  // Flags given by the user come last and win.
-  const args = ['up', '--data', folder, '--log-level', 'warn', ...flags];
-  const child = fork(process.argv[1] ?? 'trunkline.js', args, {
-    env: io.env,
-    execArgv: process.execArgv,
-    // A Ctrl-C must not reach it before the devices have said goodbye.
-    detached: true,
-    // The demo says itself where to look.
-    stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
-  });
-  const ended = endOf(child);
+  const children: DemoChild[] = [];
   const close = async () => {
-    await stopChild(child, ended);
+    for (const child of children.splice(0).reverse()) await child.stop();
     await rm(folder, { recursive: true, force: true });
   };
+  const start = (args: readonly string[]) => {
+    const child = new DemoChild(args, io);
+    children.push(child);
+    return Promise.race([child.ready, untilAborted(signal)]);
+  };
+  const quiet = ['--log-level', 'warn'];
   try {
-    const ports = await Promise.race([ready(child), ended.then(throwEnded), untilAborted(signal)]);
-    if (ports !== null) return system(ports, { io, ended, close });
+    // Flags given by the user come later and win, but for what tells the second edge apart.
+    const data = ['--data', join(folder, 'north')];
+    const up = await start(['up', ...data, ...northFlags, ...quiet, ...flags]);
+    const own = ['--data', join(folder, 'south'), ...southFlags, ...freePortFlags];
+    const core = ['--edge-cores', `${loopback}:${up?.['trunk'] ?? 0}`];
+    const south = up && (await start(['edge', ...quiet, ...flags, ...own, ...core]));
+    if (up !== null && south !== null) return system({ up, south }, { io, children, close });
   } catch (error) {
     await close();
     throw error;
@@ -64,22 +83,66 @@ export async function startUp(
 type Ports = Readonly<Record<string, number>>;
 
 function system(
-  ports: Ports,
-  parts: { io: CommandIo; ended: Promise<string>; close: () => Promise<void> },
+  { up, south }: { up: Ports; south: Ports },
+  parts: { io: CommandIo; children: readonly DemoChild[]; close: () => Promise<void> },
 ): DemoSystem {
-  const failed = parts.ended.then(throwEnded);
+  const failed = Promise.race(parts.children.map((child) => child.failed));
   // After an orderly close nobody listens any more, and the end is no failure.
   failed.catch(() => {});
+  const mqttOf = (ports: Ports) => ({ host: loopback, port: ports['mqtt'] ?? 0 });
   return {
-    mqtt: { host: loopback, port: ports['mqtt'] ?? 0 },
-    httpUrl: `http://${loopback}:${ports['http'] ?? 0}`,
+    edges: [
+      { id: 'north', mqtt: mqttOf(up) },
+      { id: 'south', mqtt: mqttOf(south) },
+    ],
+    httpUrl: `http://${loopback}:${up['http'] ?? 0}`,
     gateway: {
-      address: `${loopback}:${ports['gateway'] ?? 0}`,
+      address: `${loopback}:${up['gateway'] ?? 0}`,
       token: parts.io.env['TRUNKLINE_GATEWAY_TOKEN'] ?? '',
     },
     failed,
     close: parts.close,
   };
+}
+
+/** One process of the system: told to stop over its channel, killed when it does not. */
+class DemoChild {
+  /** Rejects with the sentence of one that cannot start. */
+  readonly ready: Promise<Ports>;
+  /** Rejects when it has ended; never resolves. */
+  readonly failed: Promise<never>;
+  readonly #child: ChildProcess;
+  readonly #ended: Promise<string>;
+
+  constructor(args: readonly string[], io: CommandIo) {
+    const child = fork(process.argv[1] ?? 'trunkline.js', args, {
+      env: io.env,
+      execArgv: process.execArgv,
+      // A Ctrl-C must not reach it before the devices have said goodbye.
+      detached: true,
+      // The demo says itself where to look.
+      stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
+    });
+    this.#child = child;
+    this.#ended = endOf(child);
+    this.failed = this.#ended.then((how) => {
+      const command = `trunkline ${args[0]}`;
+      throw new TrunklineError(
+        'unreachable',
+        `\`${command}\` ended by itself (${how}); the lines above say why.`,
+      );
+    });
+    this.failed.catch(() => {}); // Whoever waits for it hears of it.
+    this.ready = Promise.race([readyPorts(child), this.failed]);
+  }
+
+  async stop(): Promise<void> {
+    const child = this.#child;
+    if (child.connected) child.send(stopWord, () => {});
+    const force = setTimeout(() => child.kill('SIGKILL'), stopMsMax);
+    await this.#ended;
+    clearTimeout(force);
+  }
 }
 
 /** Resolves with how it ended, as words. */
@@ -90,14 +153,7 @@ function endOf(child: ChildProcess): Promise<string> {
   });
 }
 
-function throwEnded(how: string): never {
-  throw new TrunklineError(
-    'unreachable',
-    `\`trunkline up\` ended by itself (${how}); the lines above say why.`,
-  );
-}
-
-function ready(child: ChildProcess): Promise<Ports> {
+function readyPorts(child: ChildProcess): Promise<Ports> {
   return new Promise((resolve, reject) => {
     child.once('message', (event: TierEvent) => {
       if (event.event === 'ready') resolve(event.ports);
@@ -111,11 +167,4 @@ function untilAborted(signal: AbortSignal): Promise<null> {
     if (signal.aborted) resolve(null);
     else signal.addEventListener('abort', () => resolve(null), { once: true });
   });
-}
-
-async function stopChild(child: ChildProcess, ended: Promise<string>): Promise<void> {
-  if (child.connected) child.send(stopWord, () => {});
-  const force = setTimeout(() => child.kill('SIGKILL'), stopMsMax);
-  await ended;
-  clearTimeout(force);
 }

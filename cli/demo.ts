@@ -1,10 +1,9 @@
 /**
- * `trunkline demo`: everything on this machine with a simulated fleet and gateways on it, until
- * Ctrl-C. Its data goes to a temporary folder that is removed at the end.
+ * `trunkline demo`: a core and two edges on this machine with a simulated fleet and gateways on
+ * them, until Ctrl-C. Its data goes to a temporary folder that is removed at the end.
  */
 import { systemClock } from '../base/clock.ts';
 import {
-  type BrokerAddress,
   closeMqttClient,
   type MqttClient,
   openMqttClient,
@@ -12,9 +11,9 @@ import {
 } from '../devices/mqtt-client.ts';
 import { SimulatedFleet } from '../devices/simulated-fleet.ts';
 import { SimulatedGateway } from '../devices/simulated-gateway.ts';
-import { runName } from './broker-options.ts';
+import { programPath } from './banner.ts';
 import type { CommandIo } from './command.ts';
-import { type DemoSystem, startUp } from './demo-system.ts';
+import { type DemoEdge, type DemoSystem, startUp } from './demo-system.ts';
 import { Interrupt, waitUnlessAborted } from './interrupt.ts';
 import { defineOptions, type Given, helpText, parseOptions } from './options.ts';
 import { ProgressLine } from './progress-line.ts';
@@ -27,7 +26,7 @@ const statusLineMs = 10_000;
 
 const spec = defineOptions({
   usage: 'trunkline demo [options] [-- flags of trunkline up]',
-  summary: 'Run everything on this machine with a simulated fleet on it, until Ctrl-C.',
+  summary: 'Run a core and two edges on this machine with a simulated fleet, until Ctrl-C.',
   positionals: { names: ['flags'], optional: 1, rest: true },
   options: {
     devices: { kind: 'number', default: 200, min: 1, max: 10_000, about: 'Devices over MQTT.' },
@@ -80,27 +79,28 @@ async function play(
   { io, signal }: { io: CommandIo; signal: AbortSignal },
 ): Promise<void> {
   const books = new SentCount();
-  const fleet = demoFleet(system.mqtt, values, books);
+  const fleets = demoFleets(system.edges, values, books);
   const gateways = demoGateways(system, values);
   const progress = new ProgressLine(systemClock, io.stderr, { lineMs: statusLineMs });
   const listeners: MqttClient[] = [];
   const forget = stopOn(system.failed, signal);
+  const openedCount = () => fleets.reduce((sum, fleet) => sum + fleet.openedCount, 0);
   try {
-    for (const listener of applications) listeners.push(await openListener(system.mqtt, listener));
-    progress.start(() => `connecting: ${fleet.openedCount} of ${values.devices} devices`);
-    await fleet.open(forget.signal);
+    for (const listener of applications) listeners.push(await openListener(system, listener));
+    progress.start(() => `connecting: ${openedCount()} of ${values.devices} devices`);
+    await Promise.all(fleets.map((fleet) => fleet.open(forget.signal)));
     progress.close();
-    fleet.start();
+    for (const fleet of fleets) fleet.start();
     for (const gateway of gateways) gateway.open();
     io.stdout.write(whereToLook(system, values));
-    progress.start(() => statusText({ fleet, gateways, books }));
+    progress.start(() => statusText({ fleets, gateways, books }));
     const ms = values.seconds === undefined ? longestMs : values.seconds * 1000;
     await waitUnlessAborted(ms, forget.signal);
   } finally {
     forget.close();
     progress.close();
     await Promise.all(gateways.map((gateway) => gateway.close()));
-    await fleet.close();
+    await Promise.all(fleets.map((fleet) => fleet.close()));
     await Promise.all(listeners.map(closeMqttClient));
   }
 }
@@ -124,18 +124,19 @@ function stopOn(
   };
 }
 
-/** Programs that use what the fleet says, so that messages go out as well as in. */
+/** Programs that use what the fleet says, at both edges, so that messages cross the trunk. */
 const applications = [
-  { clientId: 'app-dashboard', filter: 'fleet/#' },
-  { clientId: 'app-map', filter: 'fleet/tracker/+/position' },
-  { clientId: 'app-billing', filter: 'fleet/meter/+/consumption' },
+  { clientId: 'app-dashboard', filter: 'fleet/#', at: 0 },
+  { clientId: 'app-map', filter: 'fleet/tracker/+/position', at: 1 },
+  { clientId: 'app-billing', filter: 'fleet/meter/+/consumption', at: 1 },
 ] as const;
 
 async function openListener(
-  address: BrokerAddress,
-  { clientId, filter }: (typeof applications)[number],
+  { edges }: DemoSystem,
+  { clientId, filter, at }: (typeof applications)[number],
 ): Promise<MqttClient> {
-  const client = await openMqttClient(address, { clientId, clean: true });
+  const edge = edges[at % edges.length] as DemoEdge;
+  const client = await openMqttClient(edge.mqtt, { clientId, clean: true });
   await subscribeMqtt(client, filter, 1);
   return client;
 }
@@ -152,18 +153,31 @@ class SentCount {
   }
 }
 
-function demoFleet(address: BrokerAddress, values: Values, books: SentCount): SimulatedFleet {
-  return new SimulatedFleet(
-    { clock: systemClock, address, books },
-    {
-      run: runName(),
-      count: values.devices,
-      rate: values.rate,
-      qos: 1,
-      mix: 'mixed',
-      seed: 1,
-    },
-  );
+/** The devices are spread over the edges; their names tell where. */
+function demoFleets(
+  edges: readonly DemoEdge[],
+  values: Values,
+  books: SentCount,
+): SimulatedFleet[] {
+  return edges.map(({ id, mqtt }, index) => {
+    const count = shareOf(values.devices, { index, of: edges.length });
+    return new SimulatedFleet(
+      { clock: systemClock, address: mqtt, books },
+      {
+        run: id,
+        count,
+        rate: (values.rate * count) / values.devices,
+        qos: 1,
+        mix: 'mixed',
+        seed: 1 + 100_000 * index,
+      },
+    );
+  });
+}
+
+/** Whole numbers that add up to the total. */
+function shareOf(total: number, { index, of }: { index: number; of: number }): number {
+  return Math.floor((total * (index + 1)) / of) - Math.floor((total * index) / of);
 }
 
 function demoGateways(system: DemoSystem, values: Values): SimulatedGateway[] {
@@ -182,16 +196,19 @@ function demoGateways(system: DemoSystem, values: Values): SimulatedGateway[] {
 }
 
 function whereToLook(system: DemoSystem, values: Values): string {
-  const port = system.mqtt.port === 1883 ? '' : ` --port ${system.mqtt.port}`;
+  const { edges, gateway, httpUrl } = system;
+  const ports = edges.map(({ id, mqtt }) => `${mqtt.port} (${id})`).join(', ');
+  const port = edges[0]?.mqtt.port ?? 1883;
+  const flag = port === 1883 ? '' : ` --port ${port}`;
   return [
     `Demo: ${values.devices} devices over MQTT at ${values.rate} messages a second, and ` +
       `${values.gateways} gateways with ${values['gateway-devices']} devices each.`,
     '',
-    `  Look at the fleet   ${system.httpUrl}/`,
-    `  As JSON             ${system.httpUrl}/v1/sessions?filter=client_id=meter-*`,
-    `  Metrics             ${system.httpUrl}/metrics`,
-    `  MQTT, gRPC          mqtt://${system.mqtt.host}:${system.mqtt.port}, ${system.gateway.address}`,
-    `  Listen in           trunkline sub${port} 'fleet/#'`,
+    `  Look at the fleet   ${httpUrl}/`,
+    `  As JSON             ${httpUrl}/v1/sessions?filter=client_id=meter-*`,
+    `  Metrics             ${httpUrl}/metrics`,
+    `  Ports on 127.0.0.1  MQTT ${ports}; gRPC ${gateway.address.split(':').at(-1)}`,
+    `  Listen in           node ${programPath()} sub${flag} 'fleet/#'`,
     '',
     'Ctrl-C ends it.',
     '',
@@ -199,16 +216,17 @@ function whereToLook(system: DemoSystem, values: Values): string {
 }
 
 function statusText(parts: {
-  fleet: SimulatedFleet;
+  fleets: readonly SimulatedFleet[];
   gateways: readonly SimulatedGateway[];
   books: SentCount;
 }): string {
+  const connected = parts.fleets.reduce((sum, fleet) => sum + fleet.connectedCount, 0);
   const counts = parts.gateways.map((gateway) => gateway.counts);
   const published = counts.reduce((sum, gateway) => sum + gateway.published, 0);
   const attached = counts.filter((gateway) => gateway.attached).length;
   const fault = counts.find((gateway) => gateway.fault !== '')?.fault;
   return [
-    `${parts.fleet.connectedCount} devices connected, ${parts.books.value} messages sent`,
+    `${connected} devices connected, ${parts.books.value} messages sent`,
     `${attached} gateways attached, ${published} messages published`,
     ...(fault === undefined ? [] : [`a gateway waits: ${fault}`]),
   ].join('; ');

@@ -30,7 +30,7 @@ const commands: readonly Command[] = [
   },
   {
     name: 'demo',
-    summary: 'Run both with a simulated fleet, to look at.',
+    summary: 'Run a core and two edges with a simulated fleet, to look at.',
     load: async () => (await import('./demo.ts')).demoCommand,
   },
   {

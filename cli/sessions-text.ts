@@ -72,7 +72,8 @@ export class SessionsText {
     const parts = [
       this.#paint(eventColours.get(name) ?? bold, name.padEnd(8)),
       printable(session.client_id),
-      session.state,
+      // What a session was before it ended would read as if it still were.
+      name === 'removed' ? 'ended' : session.state,
       printable(edgeOf(session)),
       printable(session.protocol),
       printable(session.remote_address) || '-',

@@ -152,9 +152,9 @@ function eventJson({ event, id, data }: ServerEvent): string {
 
 function eventText({ event, data }: ServerEvent, text: SessionsText): string {
   const content = JSON.parse(data);
-  return event === 'snapshot_end'
-    ? `-- ${content.session_count} sessions; changes follow --\n`
-    : text.event(event, content);
+  if (event !== 'snapshot_end') return text.event(event, content);
+  const count = content.session_count;
+  return `-- ${count} session${count === 1 ? '' : 's'}; changes follow --\n`;
 }
 
 function closed({ data }: ServerEvent): TrunklineError {

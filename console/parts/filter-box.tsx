@@ -42,7 +42,7 @@ export function FilterBox({ filter, fault, onFilter }: FilterBoxProps) {
           id="filter"
           type="search"
           value={text}
-          placeholder="state = connected AND client_id = meter-*"
+          placeholder="Filter, such as: state = connected AND client_id = meter-*"
           spellcheck={false}
           autocomplete="off"
           autocapitalize="off"

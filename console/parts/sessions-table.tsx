@@ -83,5 +83,6 @@ function Row({
 }
 
 export function protocolText({ protocol, listener }: Session): string {
-  return protocol === 'grpc' ? 'gRPC' : `${protocol} ${listener}`;
+  if (protocol === 'grpc') return 'gRPC';
+  return listener === 'mqtt' ? `MQTT ${protocol}` : `MQTT ${protocol}, ${listener}`;
 }

@@ -42,7 +42,7 @@ function tilesOf(view: FleetView): Tile[] {
     {
       name: 'Kept sessions',
       value: count(view.keptSessions),
-      note: 'away, with their queues',
+      note: 'held while away',
     },
     {
       name: 'Edges attached',
@@ -53,13 +53,13 @@ function tilesOf(view: FleetView): Tile[] {
     {
       name: 'Messages in',
       value: `${rate(total((edge) => edge.received_rate))}/s`,
-      note: `${count(total((edge) => edge.received_messages))} in all`,
+      note: `${count(total((edge) => edge.received_messages))} at edges`,
       tone: 'in',
     },
     {
       name: 'Messages out',
       value: `${rate(total((edge) => edge.delivered_rate))}/s`,
-      note: `${count(total((edge) => edge.delivered_messages))} in all`,
+      note: `${count(total((edge) => edge.delivered_messages))} at edges`,
       tone: 'out',
     },
     {

@@ -123,11 +123,15 @@ export class LaneStream {
     this.#sender.close();
   }
 
-  /** A new edge, or one that knows another log, starts at the head. */
+  /**
+   * A new edge starts at the head. One that knows another log, because this one was lost and begun
+   * anew, gets all that there is: edges that came back before it have sent up what it may not have.
+   */
   #positionOf(open: LaneOpen): number {
     const { backplane, log } = this.#parts;
     const head = backplane.head(open.lane);
-    if (open.logEpoch !== backplane.logEpoch) return head;
+    if (open.logEpoch === '') return head;
+    if (open.logEpoch !== backplane.logEpoch) return backplane.oldest(open.lane) - 1;
     if (open.position <= head) return open.position;
     const { edgeId, lane, position } = open;
     log.warn({ edge: edgeId, lane, position, head }, 'edge is ahead of the log');

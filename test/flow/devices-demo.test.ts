@@ -26,7 +26,10 @@ function stage(failed: Promise<never> = new Promise(() => {})) {
   const start = async (flags: readonly string[]): Promise<DemoSystem> => {
     state.flags = flags;
     return {
-      mqtt: { host: '127.0.0.1', port: broker.port },
+      edges: [
+        { id: 'north', mqtt: { host: '127.0.0.1', port: broker.port } },
+        { id: 'south', mqtt: { host: '127.0.0.1', port: broker.port } },
+      ],
       httpUrl: 'http://127.0.0.1:8080',
       gateway: { address: front.address, token: '' },
       failed,
@@ -47,7 +50,7 @@ test('it plays until Ctrl-C, tells where to look, and stops everything', async (
   await until(() => front.fanout.published.length >= 5, 'gateways publish');
   assert.equal(front.sessions.size, 6);
   assert.match(io.stdout.text, /Look at the fleet +http:\/\/127\.0\.0\.1:8080\//);
-  assert.match(io.stdout.text, new RegExp(`trunkline sub --port ${broker.port} 'fleet/#'`));
+  assert.match(io.stdout.text, new RegExp(`node .+ sub --port ${broker.port} 'fleet/#'`));
   assert.deepEqual(state.flags, ['--http-port', '8090']);
   process.emit('SIGINT');
   assert.equal(await code, 0);

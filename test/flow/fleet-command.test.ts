@@ -164,7 +164,7 @@ test('a watch prints a line per event until it is interrupted, and that is no er
   parts.sessions.upsert('edge-1', [session('meter-3')]);
   await shows(/^added {5}meter-3 /m);
   parts.sessions.remove('edge-1', ['meter-3']);
-  await shows(/^removed {3}meter-3 /m);
+  await shows(/^removed {3}meter-3 {2}ended /m);
   child.kill('SIGINT');
   assert.deepEqual(await exit, [0, null]);
   assert.equal(output.stderr, '');

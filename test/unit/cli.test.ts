@@ -48,7 +48,7 @@ test('every command has its own help', async () => {
     assert.equal(code, 0, name);
     assert.match(stdout, new RegExp(`^Usage: trunkline ${name}`), name);
     assert.ok(
-      stdout.split('\n').every((line) => line.length <= 200),
+      stdout.split('\n').every((line) => line.length <= 110),
       name,
     );
   }
@@ -70,7 +70,13 @@ test('an unknown flag, a bad value and a bad file are one sentence', async () =>
   assert.match(await faultOf(['core', '--trunk-port', 'x']), /trunk\.port must be a number/);
   const file = join(temporaryFolder(), 'bad.toml');
   writeFileSync(file, '[edge]\nid = "no spaces"\n');
-  assert.match(await faultOf(['up', '--config', file]), /edge\.id is not valid/);
+  assert.match(
+    await faultOf(['up', '--config', file]),
+    /edge\.id is not valid: it must be 1 to 64 letters/,
+  );
+  const level = await faultOf(['up', '--log-level', 'loud'], { TRUNKLINE_LOG_LEVEL: 'info' });
+  assert.match(level, /log\.level is not valid: it must be one of trace, debug, info/);
+  assert.match(await faultOf(['up', '--mqtt-port', '99999']), /it must be at most 65535/);
 });
 
 test('a port in use names the port and the flag that chooses another', async () => {
@@ -120,6 +126,7 @@ test('config prints the effective settings as TOML with secrets masked, config c
   assert.doesNotMatch(stdout, /very-secret/);
   assert.equal((await runCommand(['config', 'check'])).stdout, 'The configuration is valid.\n');
   assert.match(await faultOf(['config', 'check', '--mqtt-port', '-1']), /mqtt\.port is not valid/);
+  assert.match(await faultOf(['config', 'chekc']), /has no "chekc"\. Did you mean check\?/);
 });
 
 test('nearest finds slips and no other words', () => {
