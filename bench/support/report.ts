@@ -1,0 +1,107 @@
+/** The figures of all rounds, and the tables of their medians. */
+import type { Books, LatencyResult, ThroughputResult } from './jobs.ts';
+import {
+  latencyPublishers,
+  payloadBytes,
+  publishers,
+  subscribers,
+  unackedMax,
+  unreceivedMax,
+} from './jobs.ts';
+import { median, table, thousands } from './table.ts';
+
+export interface Row<T> {
+  readonly system: string;
+  readonly load: string;
+  readonly rounds: T[];
+}
+
+export interface Report {
+  readonly machine: { readonly cpus: number; readonly model: string; readonly node: string };
+  readonly settings: {
+    readonly seconds: number;
+    readonly rounds: number;
+    readonly latencyPerSecond: number;
+    readonly heldDevices: number;
+  };
+  readonly hasMosquitto: boolean;
+  readonly throughput: readonly Row<ThroughputResult>[];
+  readonly latency: readonly Row<LatencyResult>[];
+  /** TCP connections of one edge to the core while it holds the devices, a round each. */
+  readonly connections: readonly number[];
+  /** Median time of an fdatasync in the folder for temporary files, a round each. */
+  readonly syncMs: readonly number[];
+}
+
+/** One round's result on one line. */
+export function settingsLine(result: ThroughputResult): string {
+  const { perSecond, lost, reordered, repeated } = result;
+  return `${thousands(perSecond)} msg/s, ${lost} lost, ${reordered} reordered, ${repeated} repeated`;
+}
+
+export function printReport(report: Report, isJson: boolean): void {
+  const text = isJson ? JSON.stringify(report, null, 2) : textOf(report);
+  process.stdout.write(`${text}\n`);
+}
+
+function textOf(report: Report): string {
+  const { machine, settings } = report;
+  const { seconds, rounds, latencyPerSecond, heldDevices } = settings;
+  return [
+    `${machine.cpus} × ${machine.model}, Node ${machine.node}; medians of ${rounds} rounds.`,
+    '',
+    `Throughput: ${publishers} publishers, ${subscribers} subscribers, ${payloadBytes} B payloads,`,
+    `${unreceivedMax} messages under way a publisher (QoS 1: ${unackedMax} unacknowledged), ${seconds} s a row.`,
+    'edge A to load: CPU seconds for a million messages; load is the load generator itself.',
+    'others: cores that other work on the machine took meanwhile.',
+    `One fdatasync takes ${median(report.syncMs).toFixed(2)} ms here (mosquitto runs without any).`,
+    '',
+    table(
+      ['', 'msg/s', 'lost', 'reordered', 'edge A', 'core', 'edge B', 'brokers', 'load', 'others'],
+      report.throughput.map(rateCells),
+    ),
+    '',
+    `Latency, device to device: ${latencyPerSecond} msg/s over ${latencyPublishers} publishers, ${2 * seconds} s a row, ms.`,
+    '',
+    table(['', 'p50', 'p99', 'p99.9', 'lost'], report.latency.map(latencyCells)),
+    '',
+    `TCP connections to the core of an edge with ${thousands(heldDevices)} devices: ${[...new Set(report.connections)].join(', ')}`,
+    ...(report.hasMosquitto ? [] : ['', 'No mosquitto here: install it for rows to compare with.']),
+  ].join('\n');
+}
+
+function rateCells(row: Row<ThroughputResult>): string[] {
+  const cpu = (name: string) => row.rounds.map((round) => round.cpuPerMillion[name] ?? Number.NaN);
+  const brokers = row.rounds.map(({ cpuPerMillion: { a = 0, core = 0, b = 0 } }) => a + core + b);
+  const shown = (values: readonly number[]) =>
+    values.every(Number.isFinite) ? median(values).toFixed(1) : '-';
+  return [
+    `${row.system}, ${row.load}`,
+    thousands(median(row.rounds.map((round) => round.perSecond))),
+    total(row.rounds, 'lost'),
+    total(row.rounds, 'reordered'),
+    shown(cpu('a')),
+    shown(cpu('core')),
+    shown(cpu('b')),
+    shown(brokers),
+    shown(cpu('load')),
+    median(row.rounds.map((round) => round.otherCores)).toFixed(2),
+  ];
+}
+
+function latencyCells(row: Row<LatencyResult>): string[] {
+  const shown = (name: 'p50' | 'p99' | 'p999') =>
+    median(row.rounds.map((round) => round[name])).toFixed(2);
+  return [
+    `${row.system}, ${row.load}`,
+    shown('p50'),
+    shown('p99'),
+    shown('p999'),
+    total(row.rounds, 'lost'),
+  ];
+}
+
+/** Over all rounds: one lost message must not hide behind a median. */
+function total(rounds: readonly Books[], name: keyof Books): string {
+  return String(rounds.reduce((sum, round) => sum + round[name], 0));
+}

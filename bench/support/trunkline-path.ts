@@ -1,0 +1,85 @@
+/** A core and two edges as processes, with the settings that they are shipped with. */
+import type { ChildProcess } from 'node:child_process';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { messageFrom, removeFolder, startModule, stopChild, temporaryFolder } from './children.ts';
+import type { LoadPath } from './jobs.ts';
+
+/** Beside the bench, in whatever folder it was built to. */
+const entryFile = fileURLToPath(new URL('../../trunkline.js', import.meta.url));
+
+const common = ['--log-level', 'warn'];
+const corePorts = ['--trunk-port', '0', '--gateway-port', '0', '--http-port', '0'];
+const edgePorts = ['--mqtt-port', '0', '--ws-port', '0', '--edge-http-port', '0'];
+
+export interface RunningPath extends LoadPath {
+  close(): Promise<void>;
+}
+
+export interface TrunklinePath extends RunningPath {
+  /** Where the edges connect to the core. */
+  readonly trunkPort: number;
+}
+
+interface Tier {
+  readonly child: ChildProcess;
+  readonly ports: Readonly<Record<string, number>>;
+}
+
+/** With `profiles`, each process leaves its CPU profile there when it stops. */
+export async function openTrunkline(profiles?: string): Promise<TrunklinePath> {
+  const folder = temporaryFolder();
+  const opened: Tier[] = [];
+  const close = async () => {
+    for (const tier of opened.splice(0).reverse()) await stopChild(tier.child);
+    removeFolder(folder);
+  };
+  const start = async (name: string, command: string, flags: readonly string[]) => {
+    const args = [command, '--data', join(folder, name), ...common, ...flags];
+    const child = startModule(entryFile, args, profileFlags(name, profiles));
+    const tier = { child, ports: await portsOf(child, name) };
+    opened.push(tier);
+    return tier;
+  };
+  try {
+    const core = await start('core', 'core', corePorts);
+    const trunkPort = portOf(core, 'trunk');
+    const edgeFlags = (id: string) => [
+      ...edgePorts,
+      ...['--edge-id', id, '--edge-cores', `127.0.0.1:${trunkPort}`],
+    ];
+    const a = await start('edge-a', 'edge', edgeFlags('edge-a'));
+    const b = await start('edge-b', 'edge', edgeFlags('edge-b'));
+    return {
+      publishPort: portOf(a, 'mqtt'),
+      subscribePort: portOf(b, 'mqtt'),
+      trunkPort,
+      pids: { a: pidOf(a), core: pidOf(core), b: pidOf(b) },
+      close,
+    };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+function profileFlags(name: string, folder: string | undefined): string[] {
+  if (folder === undefined) return [];
+  return ['--cpu-prof', '--cpu-prof-dir', folder, '--cpu-prof-name', `${name}.cpuprofile`];
+}
+
+async function portsOf(child: ChildProcess, name: string): Promise<Tier['ports']> {
+  const told = await messageFrom<{ ports?: Tier['ports']; message?: string }>(child, name);
+  if (told.ports === undefined) throw new Error(`${name} did not start: ${told.message}`);
+  return told.ports;
+}
+
+function portOf(tier: Tier, name: string): number {
+  const port = tier.ports[name];
+  if (port === undefined) throw new Error(`A process told no port named ${name}.`);
+  return port;
+}
+
+function pidOf(tier: Tier): number {
+  return tier.child.pid as number;
+}
