@@ -12,7 +12,8 @@ const name = z
   .string()
   .regex(/^[A-Za-z0-9._-]{1,64}$/, 'it must be 1 to 64 letters, digits, dots, dashes, underscores');
 const host = z.string().min(1);
-const secret = z.string();
+/** It goes into a header, which takes no other characters; between others a space ends it. */
+const secret = z.string().regex(/^[!-~]*$/, 'it must be printable ASCII characters without spaces');
 
 const listener = (defaultPort: number, what: string) => ({
   host: host.default('127.0.0.1').describe(`Address that ${what} listens on.`),

@@ -9,6 +9,12 @@
  * per topic and no bookkeeping per hit. */
 const cachedTopicsMax = 20_000;
 
+/** Longer topics are looked up each time: a topic may have 64 KiB, which would be the cache's. */
+const cachedTopicLengthMax = 512;
+
+/** Matches kept, of all topics together: many topics with many holders each would fill the memory. */
+const cachedMatchesMax = 1_000_000;
+
 export interface IndexEntry<V, D> {
   readonly value: V;
   readonly detail: D;
@@ -26,6 +32,7 @@ export class TopicIndex<V, D> {
   readonly #exact = new Map<string, Map<V, IndexEntry<V, D>>>();
   readonly #root: TrieNode<V, D> = newNode();
   readonly #cache = new Map<string, readonly IndexEntry<V, D>[]>();
+  #cachedMatches = 0;
   #entries = 0;
 
   /** Filters times values. */
@@ -61,11 +68,10 @@ export class TopicIndex<V, D> {
     if (known !== undefined) return known;
     const found: IndexEntry<V, D>[] = [];
     const exact = this.#exact.get(topic);
-    if (exact !== undefined) found.push(...exact.values());
+    if (exact !== undefined) pushAll(found, exact);
     const levels = topic.split('/');
     collect(this.#root, { levels, at: 0, hidden: topic.startsWith('$') }, found);
-    if (this.#cache.size >= cachedTopicsMax) this.#cache.clear();
-    this.#cache.set(topic, found);
+    if (topic.length <= cachedTopicLengthMax) this.#keep(topic, found);
     return found;
   }
 
@@ -74,9 +80,26 @@ export class TopicIndex<V, D> {
     return this.match(topic).length > 0;
   }
 
+  #keep(topic: string, found: readonly IndexEntry<V, D>[]): void {
+    const isFull =
+      this.#cache.size >= cachedTopicsMax || this.#cachedMatches + found.length > cachedMatchesMax;
+    if (isFull) this.#clearCache();
+    this.#cache.set(topic, found);
+    this.#cachedMatches += found.length;
+  }
+
   #forget(filter: string): void {
-    if (isWild(filter)) this.#cache.clear();
-    else this.#cache.delete(filter);
+    if (isWild(filter)) {
+      this.#clearCache();
+      return;
+    }
+    this.#cachedMatches -= this.#cache.get(filter)?.length ?? 0;
+    this.#cache.delete(filter);
+  }
+
+  #clearCache(): void {
+    this.#cache.clear();
+    this.#cachedMatches = 0;
   }
 
   #exactHolders(filter: string): Map<V, IndexEntry<V, D>> {
@@ -154,11 +177,16 @@ interface Walk {
   readonly hidden: boolean;
 }
 
+/** One by one: arguments of a call stand on the stack, which 120,000 holders overflow. */
+function pushAll<V, D>(found: IndexEntry<V, D>[], holders: ReadonlyMap<V, IndexEntry<V, D>>): void {
+  for (const entry of holders.values()) found.push(entry);
+}
+
 function collect<V, D>(node: TrieNode<V, D>, walk: Walk, found: IndexEntry<V, D>[]): void {
   const hideWild = walk.hidden && walk.at === 0;
-  if (node.below !== null && !hideWild) found.push(...node.below.values());
+  if (node.below !== null && !hideWild) pushAll(found, node.below);
   if (walk.at === walk.levels.length) {
-    if (node.here !== null) found.push(...node.here.values());
+    if (node.here !== null) pushAll(found, node.here);
     return;
   }
   if (node.children === null) return;

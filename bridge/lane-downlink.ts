@@ -47,6 +47,8 @@ export class LaneDownlink {
   #logEpoch = '';
   /** The last position that was handed over, or is being handed over. */
   #handedThrough = 0;
+  /** Counts up when positions start anew: what is handed over then says nothing of the new ones. */
+  #restarts = 0;
   #creditDue = 0;
 
   constructor(parts: LaneDownlinkParts, lane: number) {
@@ -54,13 +56,14 @@ export class LaneDownlink {
     this.#lane = lane;
   }
 
-  /** A link has opened the lane; `asked` is the position that it named. */
-  attach(outlet: LaneDownlinkOutlet, opened: LaneOpened, asked: number): void {
+  /** A link has opened the lane; set back: at a position before the one that it named. */
+  attach(outlet: LaneDownlinkOutlet, opened: LaneOpened, isSetBack: boolean): void {
     this.#outlet = outlet;
     this.#creditDue = 0;
-    if (opened.logEpoch !== this.#logEpoch || opened.position < asked) {
+    if (opened.logEpoch !== this.#logEpoch || isSetBack) {
       this.#logEpoch = opened.logEpoch;
       this.#handedThrough = opened.position;
+      this.#restarts++;
     } else {
       this.#handedThrough = Math.max(this.#handedThrough, opened.position);
     }
@@ -120,17 +123,18 @@ export class LaneDownlink {
     const outlet = this.#outlet;
     const from = { lane: this.#lane, logEpoch: this.#logEpoch };
     const before = this.#handedThrough;
+    const restarts = this.#restarts;
     const { items, through, bytes, taken } = this.#takeArrivals();
     if (items.length > 0) {
       try {
         await delivery.deliver(from, items);
       } catch (error) {
-        if (from.logEpoch === this.#logEpoch) this.#handedThrough = before;
+        if (restarts === this.#restarts) this.#handedThrough = before;
         throw error;
       }
       ledger.downlinked.add(items.length);
     }
-    if (through > 0) {
+    if (through > 0 && restarts === this.#restarts) {
       spool.notePosition(this.#lane, { logEpoch: from.logEpoch, position: through });
       outlet?.write({ $case: 'watermark', value: { throughSequence: through } });
     }

@@ -6,7 +6,7 @@
 import type { Clock } from '../base/clock.ts';
 import type { Ledger } from '../base/ledger.ts';
 import type { Logger } from '../base/log.ts';
-import type { Publication } from '../base/publication.ts';
+import { type Publication, withPayload } from '../base/publication.ts';
 import { batchBytes } from '../proto/batch-bytes.ts';
 import type { LaneOpened, LaneRequest } from '../proto/gen/trunkline/v1/trunk.ts';
 import { type Sequenced, TopicEncoder } from '../proto/wire.ts';
@@ -52,6 +52,7 @@ export class LaneUplink {
   #turn: NodeJS.Immediate | null = null;
   #reading: Promise<void> | null = null;
   #resumeReading: (() => void) | null = null;
+  #onAcknowledged: () => void = () => {};
 
   constructor(parts: LaneUplinkParts, lane: number, outlet: LaneUplinkOutlet) {
     this.#parts = parts;
@@ -65,16 +66,8 @@ export class LaneUplink {
   }
 
   open(opened: LaneOpened): void {
-    const { log, spool } = this.#parts;
     const { durableThrough, creditBytes } = opened;
-    const newest = spool.newestOf(this.#lane);
-    if (durableThrough > newest) {
-      log.error(
-        { lane: this.#lane, durable_through: durableThrough, newest },
-        'the core is ahead of this spool: was its folder put back from an old copy?',
-      );
-    }
-    this.#acknowledged = spool.oldestOf(this.#lane) - 1;
+    this.#acknowledged = this.#parts.spool.oldestOf(this.#lane) - 1;
     this.acknowledge(durableThrough);
     this.#next = durableThrough + 1;
     this.#credit = creditBytes;
@@ -98,13 +91,8 @@ export class LaneUplink {
   /** QoS 0. False when the lane is full. */
   offer(publication: Publication): boolean {
     if (!this.#isOpen || this.#isClosed) return false;
-    const { payload, properties } = publication;
-    const kept = {
-      ...publication,
-      // It may wait longer than the buffer that it is a view of.
-      payload: Buffer.from(payload),
-      properties: properties === null ? null : Buffer.from(properties),
-    };
+    // It may wait longer than the buffer that it is a view of.
+    const kept = withPayload(publication, Buffer.from(publication.payload));
     const isTaken = this.#live.offer({ sequence: 0, publication: kept });
     this.#wake();
     return isTaken;
@@ -117,6 +105,7 @@ export class LaneUplink {
     ledger.uplinked.add(through - this.#acknowledged);
     this.#acknowledged = through;
     spool.acknowledge(this.#lane, through);
+    this.#onAcknowledged();
   }
 
   grant(bytes: number): void {
@@ -138,6 +127,7 @@ export class LaneUplink {
       this.#live.clear();
       this.#window.clear();
       this.#resumeReading?.();
+      this.#onAcknowledged();
     }
     await this.#reading;
   }
@@ -171,22 +161,31 @@ export class LaneUplink {
         await this.#admitAll(chunk);
         if (this.#isClosed) return;
       }
-      if (this.#next === before) {
-        throw new Error(`lane ${this.#lane} of the spool has no sequence ${before}`);
-      }
+      if (this.#next === before) await this.#reachGap();
     }
   }
 
   async #admitAll(records: readonly UplinkRecord[]): Promise<void> {
     for (const record of records) {
       if (record.laneSequence < this.#next) continue;
-      if (record.laneSequence > this.#next) {
-        throw new Error(`lane ${this.#lane} of the spool lacks sequence ${this.#next}`);
-      }
+      if (record.laneSequence > this.#next) await this.#reachGap();
       while (!this.#isClosed && !this.#admit(record)) await this.#room();
       if (this.#isClosed) return;
     }
     this.#wake();
+  }
+
+  /** The next sequence is damaged. What is before it goes up first; then the link ends, and the
+   * spool lets the next one begin behind it. */
+  async #reachGap(): Promise<void> {
+    this.#wake();
+    while (!this.#isClosed && this.#acknowledged < this.#next - 1) {
+      await new Promise<void>((resolve) => {
+        this.#onAcknowledged = resolve;
+      });
+    }
+    if (this.#isClosed) return;
+    throw new Error(`lane ${this.#lane} of the spool lacks sequence ${this.#next}`);
   }
 
   #room(): Promise<void> {
@@ -227,6 +226,7 @@ export class LaneUplink {
     const items = this.#window.take();
     if (items.length === 0) return 0;
     this.#credit -= this.#write(items);
+    this.#parts.spool.noteSent(this.#lane, items.at(-1)?.sequence ?? 0);
     return 1;
   }
 

@@ -76,6 +76,17 @@ export class Lane {
     return verdict !== 'dead';
   }
 
+  /** The core's log is the one that this edge knows, and ends before what this edge has had of it. */
+  get isSetBack(): boolean {
+    const { logEpoch, position } = this.#asked;
+    return this.#opened?.logEpoch === logEpoch && this.#opened.position < position;
+  }
+
+  /** Every lane is open: what the spool holds may go up. */
+  start(): void {
+    if (this.#opened !== null) this.uplink.open(this.#opened);
+  }
+
   async end(): Promise<void> {
     if (!this.#isEnded) {
       this.#isEnded = true;
@@ -120,8 +131,7 @@ export class Lane {
     const outlet = {
       write: (message: NonNullable<LaneRequest['message']>) => this.#write(message),
     };
-    downlink.attach({ ...outlet, fail: handlers.fail }, opened, this.#asked.position);
-    this.uplink.open(opened);
+    downlink.attach({ ...outlet, fail: handlers.fail }, opened, this.isSetBack);
     handlers.opened();
   }
 

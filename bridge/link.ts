@@ -195,15 +195,41 @@ export class Link {
     });
   }
 
-  /** Positions are noted for all lanes at once: those of a new log replace all of the old one. */
+  /** Positions count for all lanes at once: those of a new log replace all of the old one. */
   #laneOpened(): void {
-    if (this.#lanes.length < laneCount || this.#lanes.some((lane) => lane.opened === null)) return;
-    for (const [lane, { opened }] of this.#lanes.entries()) {
-      if (opened !== null) this.#parts.spool.notePosition(lane, opened);
+    const opened = this.#lanes.flatMap((lane) => lane.opened ?? []);
+    if (opened.length < laneCount) return;
+    const { spool } = this.#parts;
+    const through = opened.map((lane) => lane.durableThrough);
+    if (through.some((sequence, lane) => sequence > spool.sentThrough(lane))) {
+      this.#renewSpool(through);
+      return;
     }
+    const lanes = this.#lanes.map(({ isSetBack }, lane) => ({
+      position: opened[lane]?.position ?? 0,
+      isSetBack,
+    }));
+    spool.startAt({ logEpoch: opened[0]?.logEpoch ?? '', lanes });
+    for (const lane of this.#lanes) lane.start();
     this.#isUp = true;
     this.#cancelDeadline();
     this.#handlers.up();
+  }
+
+  /** Sequences that the core has of this spool's earlier life would be taken for repeats. */
+  #renewSpool(durableThrough: readonly number[]): void {
+    const { log, spool } = this.#parts;
+    log.error(
+      { core: this.address, durable_through: durableThrough, epoch: spool.epoch },
+      'the core has more of this spool than it ever sent: its folder was put back from an old copy, and it takes a new epoch',
+    );
+    spool.renewEpoch(durableThrough).then(
+      () => this.end('the spool takes a new epoch'),
+      (error: unknown) => {
+        log.error({ err: error }, 'the spool cannot take a new epoch');
+        this.end('the spool cannot take a new epoch');
+      },
+    );
   }
 
   #tick(): void {

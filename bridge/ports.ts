@@ -44,10 +44,27 @@ export interface UplinkRecord {
   readonly laneSequence: number;
 }
 
+/** Where the downlink of a lane begins. */
+export interface LaneStart {
+  readonly position: number;
+  /** The core's log ends before what the edge has had of it, because it was put back from an old
+   * copy: the position stands although it is lower than what was noted. */
+  readonly isSetBack: boolean;
+}
+
 /** The spool, seen from the lanes. */
 export interface UplinkLog {
   /** Identity of the spool; lane sequences are meaningful within it. */
   readonly epoch: string;
+  /** The highest lane sequence that the core can have from this spool: sent by this process, or
+   * found on disk when it started. */
+  sentThrough(lane: number): number;
+  /** On its way to the core through this lane sequence. */
+  noteSent(lane: number, throughLaneSequence: number): void;
+  /** The core has more of each lane than this spool ever sent, because the spool's folder was put
+   * back from an old copy: what is new here takes another identity. `durableThrough`: one for each
+   * lane. */
+  renewEpoch(durableThrough: readonly number[]): Promise<void>;
   /** The lowest lane sequence still held, or the next to come when none is. */
   oldestOf(lane: number): number;
   /** The highest durable lane sequence; 0 for none yet. */
@@ -61,7 +78,10 @@ export interface UplinkLog {
   acknowledge(lane: number, throughLaneSequence: number): void;
   /** Where the downlink of a lane stands, by what is durable here. */
   downlinkPosition(lane: number): { readonly logEpoch: string; readonly position: number };
-  /** Notes that everything through the position was dealt with; made durable within a second. */
+  /** A new link begins: where each lane stands by the core's word. */
+  startAt(at: { readonly logEpoch: string; readonly lanes: readonly LaneStart[] }): void;
+  /** Notes that everything through the position was dealt with; made durable within a second. What
+   * belongs to another log than that of `startAt` is passed over. */
   notePosition(lane: number, at: { readonly logEpoch: string; readonly position: number }): void;
   /** Durable uplink records above the acknowledged ones. */
   readonly backlog: number;

@@ -34,16 +34,19 @@ export function epochOfEntry(entry: SpoolEntry): string | null {
 export function recordOf(entry: SpoolEntry, assign: (lane: number) => number): SpoolRecord {
   if (entry.kind === 'release') return entry;
   const { publication, clientId, packetId, source } = entry;
-  const common = { kind: 'publication', publication, clientId, packetId } as const;
+  const kind = 'publication';
+  // Every field is named: on this path V8 was measured to build spread objects many times slower.
   if (source.kind === 'trunk') {
-    return { ...common, direction: 'down', lane: source.lane, place: source.position };
+    const { lane, position: place } = source;
+    return { kind, publication, clientId, packetId, direction: 'down', lane, place };
   }
   // [MQTT-4.7.2] topics that begin with $ belong to the server that they were sent to.
   if (publication.topic.startsWith('$')) {
-    return { ...common, direction: 'local', lane: 0, place: 0 };
+    return { kind, publication, clientId, packetId, direction: 'local', lane: 0, place: 0 };
   }
   const lane = laneOf(publication.topic);
-  return { ...common, direction: 'up', lane, place: assign(lane) };
+  const place = assign(lane);
+  return { kind, publication, clientId, packetId, direction: 'up', lane, place };
 }
 
 /** Null for a record of the spool's own. */

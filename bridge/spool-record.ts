@@ -66,29 +66,31 @@ function frame(record: SpoolRecord): Buffer {
 }
 
 function publicationFrame(record: PublicationRecord): Buffer {
-  const { publication } = record;
-  const texts = [record.clientId, publication.topic, publication.origin];
-  const lengths = texts.map((text) => Buffer.byteLength(text));
-  const propertiesBytes = publication.properties?.length ?? 0;
-  const size =
-    recordHeaderBytes +
-    publicationFixedBytes +
-    lengths.reduce((sum, length) => sum + length, 0) +
-    propertiesBytes +
-    publication.payload.length;
-  const bytes = Buffer.allocUnsafe(size);
+  const { clientId, publication } = record;
+  const { topic, origin, payload, properties } = publication;
+  const clientIdBytes = Buffer.byteLength(clientId);
+  const topicBytes = Buffer.byteLength(topic);
+  const originBytes = Buffer.byteLength(origin);
+  const propertiesBytes = properties?.length ?? 0;
+  const textBytes = clientIdBytes + topicBytes + originBytes;
+  const bodyBytes = publicationFixedBytes + textBytes + propertiesBytes + payload.length;
+  const bytes = Buffer.allocUnsafe(recordHeaderBytes + bodyBytes);
   let at = recordHeaderBytes;
   at = bytes.writeUInt8(kinds.publication, at);
   at = bytes.writeUInt8(flagsOf(record), at);
   at = bytes.writeUInt16LE(record.lane, at);
   at = bytes.writeUInt16LE(record.packetId, at);
-  for (const length of lengths) at = bytes.writeUInt16LE(length, at);
+  at = bytes.writeUInt16LE(clientIdBytes, at);
+  at = bytes.writeUInt16LE(topicBytes, at);
+  at = bytes.writeUInt16LE(originBytes, at);
   at = bytes.writeUInt32LE(propertiesBytes, at);
   at = bytes.writeDoubleLE(publication.acceptedAt, at);
   at = bytes.writeDoubleLE(record.place, at);
-  for (const text of texts) at += bytes.write(text, at);
-  if (publication.properties !== null) at += publication.properties.copy(bytes, at);
-  publication.payload.copy(bytes, at);
+  at += bytes.write(clientId, at);
+  at += bytes.write(topic, at);
+  at += bytes.write(origin, at);
+  if (properties !== null) at += properties.copy(bytes, at);
+  payload.copy(bytes, at);
   return bytes;
 }
 

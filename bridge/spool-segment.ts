@@ -73,6 +73,11 @@ export class SpoolSegment {
     const handle = await open(file, 'r+');
     const header = Buffer.alloc(headerBytes);
     await handle.read(header, 0, headerBytes, 0);
+    const { size } = await handle.stat();
+    // The process or the machine stopped while it was being created: nothing was written to it yet.
+    const isUnfinished = size < headerBytes || header.every((byte) => byte === 0);
+    if (isUnfinished && size <= headerBytes)
+      return new SpoolSegment(file, handle, Number.parseInt(name, 10));
     if (!header.subarray(0, magic.length).equals(magic)) {
       await handle.close();
       throw new TrunklineError(

@@ -37,23 +37,28 @@ export class SpoolSegments {
   }
 
   /**
-   * Opens what earlier runs left and visits every whole record; answers the next free sequence.
+   * Opens what earlier runs left and visits every whole record; answers the next free sequence, and
+   * how many records are missing between those that are there.
    * This run writes to a segment of its own: a torn tail stays behind in the old one.
    */
-  async recover(visit: (scanned: ScannedRecord) => void): Promise<number> {
+  async recover(
+    visit: (scanned: ScannedRecord) => void,
+  ): Promise<{ nextSequence: number; lost: number }> {
     let nextSequence = 1;
+    let lost = 0;
     const names = (await readdir(this.#directory)).filter((name) => name.endsWith('.spool')).sort();
     for (const [index, name] of names.entries()) {
       const next = names[index + 1];
       const stopSequence =
         next === undefined ? Number.POSITIVE_INFINITY : Number.parseInt(next, 10);
       const segment = await SpoolSegment.recover(this.#directory, name, { stopSequence, visit });
+      if (index > 0) lost += Math.max(0, segment.firstSequence - nextSequence);
       nextSequence = Math.max(nextSequence, segment.nextSequence);
       if (segment.isEmpty) await segment.remove();
       else this.#segments.push(segment);
     }
     await this.startAfresh(nextSequence);
-    return nextSequence;
+    return { nextSequence, lost };
   }
 
   /** Whether a write would go to a new segment. */

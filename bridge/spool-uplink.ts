@@ -2,10 +2,8 @@
  * The spool as the lanes see it: durable records that go up, in the order of their lane, what the
  * core has acknowledged of them, and where the downlink stands.
  */
-import { randomUUID } from 'node:crypto';
-import { readFile, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
-import type { UplinkLog, UplinkRecord } from './ports.ts';
+import type { LaneStart, UplinkLog, UplinkRecord } from './ports.ts';
+import type { SpoolEpoch } from './spool-epoch.ts';
 import type { SpoolLanes } from './spool-lanes.ts';
 import type { SpoolSegments } from './spool-segments.ts';
 
@@ -18,21 +16,41 @@ export interface SpoolUplinkHooks {
 }
 
 export class SpoolUplink implements UplinkLog {
-  readonly epoch: string;
+  readonly #epoch: SpoolEpoch;
   readonly #lanes: SpoolLanes;
   readonly #segments: SpoolSegments;
   readonly #hooks: SpoolUplinkHooks;
   readonly #listeners: ((records: readonly UplinkRecord[]) => void)[] = [];
 
   constructor(
-    epoch: string,
+    epoch: SpoolEpoch,
     of: { readonly lanes: SpoolLanes; readonly segments: SpoolSegments },
     hooks: SpoolUplinkHooks,
   ) {
-    this.epoch = epoch;
+    this.#epoch = epoch;
     this.#lanes = of.lanes;
     this.#segments = of.segments;
     this.#hooks = hooks;
+  }
+
+  get epoch(): string {
+    return this.#epoch.value;
+  }
+
+  sentThrough(lane: number): number {
+    return this.#lanes.sentThrough(lane);
+  }
+
+  noteSent(lane: number, throughLaneSequence: number): void {
+    this.#lanes.noteSent(lane, throughLaneSequence);
+  }
+
+  async renewEpoch(durableThrough: readonly number[]): Promise<void> {
+    await this.#epoch.renew();
+    // What came with the copy the core has; what was accepted since then it has not.
+    for (const [lane, through] of durableThrough.entries()) {
+      this.#lanes.acknowledge(lane, Math.min(through, this.#lanes.sentThrough(lane)));
+    }
   }
 
   get backlog(): number {
@@ -84,24 +102,17 @@ export class SpoolUplink implements UplinkLog {
     return { logEpoch: this.#lanes.logEpoch, position: this.#lanes.positions[lane] ?? 0 };
   }
 
+  startAt(at: { readonly logEpoch: string; readonly lanes: readonly LaneStart[] }): void {
+    if (this.#lanes.startAt(at.logEpoch, at.lanes)) this.#hooks.newLog();
+    else this.#hooks.positionMoved();
+  }
+
   notePosition(lane: number, at: { readonly logEpoch: string; readonly position: number }): void {
-    this.adoptLog(at.logEpoch);
+    if (at.logEpoch !== this.#lanes.logEpoch) return;
     if (this.#lanes.notePosition(lane, at.position)) this.#hooks.positionMoved();
   }
 
   adoptLog(logEpoch: string): void {
     if (this.#lanes.adoptLog(logEpoch)) this.#hooks.newLog();
-  }
-}
-
-/** The spool's identity: made once per folder, because sequences start anew with a new one. */
-export async function epochOf(directory: string): Promise<string> {
-  const file = join(directory, 'epoch');
-  try {
-    return (await readFile(file, 'utf8')).trim();
-  } catch {
-    const epoch = randomUUID();
-    await writeFile(file, epoch, { flush: true });
-    return epoch;
   }
 }

@@ -9,19 +9,19 @@
 import { mkdir } from 'node:fs/promises';
 import type { Clock } from '../base/clock.ts';
 import { messageOf, TrunklineError } from '../base/errors.ts';
-import { laneCount } from '../base/limits.ts';
 import type { Logger } from '../base/log.ts';
-import type { Metrics } from '../base/metrics.ts';
+import type { Counter, Metrics } from '../base/metrics.ts';
 import type { Publication } from '../base/publication.ts';
 import { laneOf } from '../base/topic.ts';
 import { GroupCommit, type Queued } from './group-commit.ts';
 import type { UplinkRecord } from './ports.ts';
 import { Saturation } from './saturation.ts';
 import { entryOf, epochOfEntry, recordOf, type SpoolEntry } from './spool-entry.ts';
+import { SpoolEpoch } from './spool-epoch.ts';
 import { SpoolLanes } from './spool-lanes.ts';
 import { encodeRecord, type SpoolRecord } from './spool-record.ts';
 import { SpoolSegments } from './spool-segments.ts';
-import { epochOf, SpoolUplink } from './spool-uplink.ts';
+import { SpoolUplink } from './spool-uplink.ts';
 
 const tidyMs = 1_000;
 
@@ -48,6 +48,7 @@ export class Spool {
   readonly uplink: SpoolUplink;
   readonly #parts: SpoolParts;
   readonly #saturation: Saturation;
+  readonly #lost: Counter;
   readonly #lanes = new SpoolLanes();
   readonly #segments: SpoolSegments;
   readonly #commit: GroupCommit<Pending>;
@@ -63,7 +64,7 @@ export class Spool {
   #stopTidying: () => void = () => {};
   #tidying: Promise<void> = Promise.resolve();
 
-  private constructor(parts: SpoolParts, options: SpoolOptions, epoch: string) {
+  private constructor(parts: SpoolParts, options: SpoolOptions, epoch: SpoolEpoch) {
     this.#parts = parts;
     this.#saturation = new Saturation(options.bytesMax);
     this.#segments = new SpoolSegments(options);
@@ -84,6 +85,10 @@ export class Spool {
     const failures = metrics.counter(
       'trunkline_spool_failures_total',
       'Writes of the spool that failed and were tried again.',
+    );
+    this.#lost = metrics.counter(
+      'trunkline_spool_lost_total',
+      'Records of the spool that were found damaged at the start, and are lost.',
     );
     this.#commit = new GroupCommit<Pending>(parts, {
       write: (group, afresh) => this.#write(group, afresh),
@@ -112,7 +117,7 @@ export class Spool {
   static async open(parts: SpoolParts, options: SpoolOptions): Promise<Spool> {
     try {
       await mkdir(options.directory, { recursive: true });
-      const spool = new Spool(parts, options, await epochOf(options.directory));
+      const spool = new Spool(parts, options, await SpoolEpoch.open(options.directory));
       await spool.#recover();
       spool.#stopTidying = parts.clock.every(tidyMs, () => {
         spool.#tidying = spool.#tidying.then(() => spool.#tidy());
@@ -146,11 +151,7 @@ export class Spool {
     const sequence = this.#nextSequence++;
     const record = recordOf(entry, (lane) => this.#lanes.assign(lane, sequence));
     const bytes = encodeRecord(record);
-    const isUp = record.kind === 'publication' && record.direction === 'up';
-    const uplink = isUp
-      ? { publication: record.publication, sequence, lane: record.lane, laneSequence: record.place }
-      : null;
-    this.#enqueue({ sequence, bytes, uplink, isState: false });
+    this.#enqueue({ sequence, bytes, uplink: this.#noted(record, sequence), isState: false });
     return sequence;
   }
 
@@ -207,10 +208,18 @@ export class Spool {
     await this.#segments.close();
   }
 
+  /** What goes up, for the lanes; null for all else. */
+  #noted(record: SpoolRecord, sequence: number): UplinkRecord | null {
+    if (record.kind !== 'publication') return null;
+    const { direction, lane, place: laneSequence, publication } = record;
+    if (direction === 'down') this.#lanes.noteAppended(lane, laneSequence);
+    return direction === 'up' ? { publication, sequence, lane, laneSequence } : null;
+  }
+
   #appendState(): void {
-    const { laneSequences, logEpoch, positions } = this.#lanes;
+    const { laneSequences, logEpoch, positionsToKeep: positions } = this.#lanes;
     this.#isPositionDirty = false;
-    const state = { kind: 'state', laneSequences, logEpoch, positions: [...positions] } as const;
+    const state = { kind: 'state', laneSequences, logEpoch, positions } as const;
     const sequence = this.#nextSequence++;
     this.#enqueue({ sequence, bytes: encodeRecord(state), uplink: null, isState: true });
   }
@@ -267,30 +276,17 @@ export class Spool {
   }
 
   async #recover(): Promise<void> {
-    this.#nextSequence = await this.#segments.recover(({ sequence, record }) =>
-      this.#restore(sequence, record),
+    const { log } = this.#parts;
+    const { nextSequence, lost } = await this.#segments.recover(({ sequence, record }) =>
+      this.#lanes.restoreFrom(record, sequence),
     );
+    this.#nextSequence = nextSequence;
+    this.#lost.add(lost);
+    if (lost > 0) log.error({ lost }, 'spool damaged, records between whole ones are lost');
     this.#durableThrough = this.#nextSequence - 1;
     this.#appendState();
     const { count } = this.#segments;
     const fields = { segments: count, through: this.#durableThrough, backlog: this.#lanes.backlog };
-    this.#parts.log.info(fields, 'spool recovered');
-  }
-
-  #restore(sequence: number, record: SpoolRecord): void {
-    const lanes = this.#lanes;
-    if (record.kind === 'state') {
-      lanes.restoreCounters(record.laneSequences);
-      lanes.logEpoch = record.logEpoch;
-      for (let lane = 0; lane < laneCount; lane++) {
-        lanes.positions[lane] = record.positions[lane] ?? 0;
-      }
-      return;
-    }
-    if (record.kind !== 'publication') return;
-    if (record.direction === 'up') lanes.restore(record.lane, record.place, sequence);
-    if (record.direction === 'down') {
-      lanes.positions[record.lane] = Math.max(lanes.positions[record.lane] ?? 0, record.place);
-    }
+    log.info(fields, 'spool recovered');
   }
 }

@@ -24,26 +24,15 @@ export class Acceptance {
   readonly #parts: AcceptanceParts;
   #waiting: Waiting[] = [];
   #head = 0;
-  readonly #onRelief = new Set<() => void>();
 
   constructor(parts: AcceptanceParts) {
     this.#parts = parts;
     parts.messageLog.onDurable((through) => this.#settle(through));
-    parts.messageLog.onRelief(() => {
-      const callbacks = [...this.#onRelief];
-      this.#onRelief.clear();
-      for (const callback of callbacks) callback();
-    });
   }
 
   /** Publishers of QoS above 0 must wait. */
   get isSaturated(): boolean {
     return this.#parts.messageLog.isSaturated;
-  }
-
-  /** Calls once when `isSaturated` has ended. */
-  onceRelieved(callback: () => void): void {
-    this.#onRelief.add(callback);
   }
 
   /** Appends it; once durable it is routed and `then` runs, in the order of the calls. */
@@ -52,7 +41,9 @@ export class Acceptance {
     from: { readonly source: SpoolSource; readonly clientId: string; readonly packetId: number },
     then: () => void,
   ): void {
-    const sequence = this.#parts.messageLog.append({ kind: 'publication', publication, ...from });
+    const { source, clientId, packetId } = from;
+    const entry = { kind: 'publication', publication, source, clientId, packetId } as const;
+    const sequence = this.#parts.messageLog.append(entry);
     this.#waiting.push({ sequence, publication, then });
   }
 

@@ -15,6 +15,7 @@ import type { CloseReason } from './connection/connection-port.ts';
 import { connackCodes, connackFrame, connackUnsupportedVersion5 } from './connection/frames.ts';
 import type { Session } from './session.ts';
 import type { Sessions } from './sessions.ts';
+import type { StateStore } from './store/state-store.ts';
 import type { Takeover } from './takeover.ts';
 
 export interface AdmissionParts {
@@ -25,6 +26,7 @@ export interface AdmissionParts {
   readonly authorize: Authorize;
   readonly takeover: Takeover;
   readonly sessions: Sessions;
+  readonly store: StateStore;
 }
 
 /** A client between CONNECT and the end of its connection. */
@@ -103,13 +105,15 @@ export class Admission {
     const { clientId } = packet;
     const isOwner = await this.#parts.takeover.claim(clientId, connection);
     if (!isOwner) return connackCodes.serverUnavailable;
-    const { session, wasPresent } = this.#parts.sessions.open({
+    const { session, wasPresent, isDurable } = this.#parts.sessions.open({
       clientId,
       isKept: !packet.clean,
       username,
     });
     connection.sessionPresent = wasPresent;
     this.#admitted.set(connection, { principal: { clientId, username }, session });
+    // What CONNACK says of the session must hold after a crash too.
+    if (!isDurable) await this.#parts.store.commit();
     return 0;
   }
 

@@ -47,7 +47,7 @@ export interface HostHooks {
   keepWill(connection: Connection, will: Will): Promise<void>;
   /** CONNACK success is written. */
   ready(connection: Connection): void;
-  /** The granted QoS, or null for refused; durable for a kept session. Throws for an invalid filter. */
+  /** The granted QoS, or null for refused; durable for a kept session. */
   grant(connection: Connection, filter: string, qos: Qos): Promise<Qos | null>;
   /** SUBACK is written. */
   granted(connection: Connection, filters: readonly string[]): void;
@@ -82,6 +82,10 @@ export class AedesHost {
       maxClientsIdLength: 65_535,
     });
     assertPinned(aedes);
+    aedes.on('client', (client) => {
+      // Closed while its will was being written down, and registered after that all the same.
+      if (client.closed) forget(aedes, client);
+    });
     aedes.on('clientReady', (client) => {
       const { conn } = client as AedesClient;
       if (conn.destroyed) forget(aedes, client);
@@ -184,7 +188,7 @@ function refusal(returnCode: number): AuthenticateError {
   return Object.assign(new Error('connection refused'), { returnCode });
 }
 
-/** Closed while CONNECT was under way, and registered after that all the same. */
+/** Takes a client that is gone out of the registry. */
 function forget(aedes: Aedes, client: Client): void {
   const registry = aedes as unknown as {
     clients: Record<string, Client>;

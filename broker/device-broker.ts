@@ -17,6 +17,7 @@ import { registerGauges } from './broker-gauges.ts';
 import { Connection } from './connection/connection.ts';
 import type { CloseReason } from './connection/connection-port.ts';
 import { Downlink } from './downlink.ts';
+import { hostHooks } from './host-hooks.ts';
 import { Inbox } from './inbox.ts';
 import { type Arrival, type ListenerName, Listeners } from './listeners.ts';
 import { Parking } from './parking.ts';
@@ -106,6 +107,7 @@ export class DeviceBroker {
       authenticate: createAuthenticate(config.auth),
       takeover: new Takeover(),
       sessions: this.#sessions,
+      store,
     });
     this.#subscriptions = new Subscriptions({
       ...common,
@@ -195,36 +197,23 @@ export class DeviceBroker {
     log.info({ ...recovered, wills, retained: this.#retained.count }, 'broker recovered');
     // The log keeps what sessions owe, and what the state store has not written yet.
     messageLog.addHolder(() => Math.min(this.#sessions.lowestOwed(), this.#flushedThrough + 1));
-    this.#host = await AedesHost.open(this.#hooks());
+    messageLog.onRelief(() => {
+      for (const connection of [...this.#connections]) connection.release();
+    });
+    this.#host = await AedesHost.open(
+      hostHooks({
+        log,
+        admission: this.#admission,
+        subscriptions: this.#subscriptions,
+        wills: this.#wills,
+        attach: (connection) => this.#attach(connection),
+      }),
+    );
     this.#stops = [
       clock.every(sweepMs, () => this.#sweep()),
       clock.every(expireMs, () => this.#sessions.expire()),
       this.#feed.start(),
     ];
-  }
-
-  #hooks(): Parameters<typeof AedesHost.open>[0] {
-    const admission = this.#admission;
-    const subscriptions = this.#subscriptions;
-    return {
-      connecting: (connection, packet) => admission.connecting(connection, packet),
-      admit: (connection) => admission.admit(connection),
-      keepWill: async (connection, will) => {
-        const clientId = admission.of(connection)?.principal.clientId;
-        if (clientId !== undefined) await this.#wills.keep(clientId, will);
-      },
-      ready: (connection) => this.#attach(connection),
-      grant: (connection, filter, qos) => subscriptions.grant(connection, filter, qos),
-      granted: (connection, filters) => {
-        subscriptions.granted(connection, filters).catch((error: unknown) => {
-          this.#parts.log.error({ err: error }, 'retained messages could not be sent');
-        });
-      },
-      revoke: (connection, filters) => subscriptions.revoke(connection, filters),
-      revoked: (connection, filters) => subscriptions.revoked(connection, filters),
-      publishWill: (will) => this.#wills.publish(will),
-      dropWill: (clientId) => this.#wills.drop(clientId),
-    };
   }
 
   #arrive({ socket, listener, remoteAddress }: Arrival): void {
@@ -241,7 +230,13 @@ export class DeviceBroker {
         refreshKeepAlive: (one) => this.#host?.refreshKeepAlive(one),
         closed: (one, reason) => this.#detach(one, reason),
       },
-      { listener, remoteAddress, packetBytesMax: limits.packet_bytes },
+      {
+        listener,
+        remoteAddress,
+        packetBytesMax: limits.packet_bytes,
+        // Deliveries stop at `output_bytes`; twice that is reached by answers alone.
+        backlogBytesMax: limits.output_bytes * 2,
+      },
     );
     this.#connections.add(connection);
     this.#host?.handle(connection);
@@ -262,10 +257,11 @@ export class DeviceBroker {
       },
       { session, connection, principal },
     );
-    connection.open(inbox);
     session.outbox.attach(connection);
     this.#feed.changed(session);
     this.#parts.log.debug({ client_id: session.clientId, ...session.facts }, 'session connected');
+    // Last: what the client sent behind CONNECT is dealt with at once, and may be DISCONNECT.
+    connection.open(inbox);
   }
 
   #detach(connection: Connection, reason: CloseReason): void {
@@ -287,6 +283,8 @@ export class DeviceBroker {
       else if (connection.isPaused) this.#host?.refreshKeepAlive(connection);
     }
     this.#parking.round(this.#sessions.journals());
+    this.#sessions.retry();
+    for (const session of this.#sessions) session.noteReceived();
     const through = this.#parts.messageLog.durableThrough;
     this.#store
       .commit()

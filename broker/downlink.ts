@@ -53,7 +53,8 @@ export class Downlink {
       this.#route(item);
       return Promise.resolve();
     }
-    const source = { kind: 'trunk', ...from, position } as const;
+    const { lane, logEpoch } = from;
+    const source = { kind: 'trunk', lane, logEpoch, position } as const;
     return new Promise((resolve) => {
       this.#parts.acceptance.publish(publication, { source, clientId: '', packetId: 0 }, resolve);
     });

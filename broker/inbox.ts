@@ -37,6 +37,8 @@ export class Inbox implements FlowSink {
   readonly #principal: Principal;
   /** The last topic and that it passed, since most devices publish few. */
   #checkedTopic: string | null = null;
+  /** Publications of QoS 0 that take the durable path and are not through it. */
+  #slowCount = 0;
 
   constructor(
     parts: InboxParts,
@@ -51,10 +53,10 @@ export class Inbox implements FlowSink {
   mustWait(scanner: FrameScanner): boolean {
     const { acceptance } = this.#parts;
     if (!acceptance.isSaturated) return false;
-    // While the disk is behind, only what needs it waits: QoS 0 and acknowledgements go on.
-    if (scanner.type !== packetTypes.publish || (scanner.flags & 6) === 0) return false;
-    acceptance.onceRelieved(() => this.#connection.release());
-    return true;
+    // While the disk is behind, only what needs it waits, which is QoS above 0 and what is to be
+    // retained: other QoS 0 and acknowledgements go on.
+    if (scanner.type !== packetTypes.publish) return false;
+    return (scanner.flags & 7) !== 0 || this.#slowCount > 0;
   }
 
   drained(): void {
@@ -144,9 +146,14 @@ export class Inbox implements FlowSink {
 
   #takeAtMostOnce(publication: Publication): void {
     const { ledger, acceptance, router, uplink } = this.#parts;
-    if (publication.retain && !acceptance.isSaturated) {
-      // Retained state must reach every edge also after an outage: it takes the durable path.
-      acceptance.publish(publication, fromDevice, () => ledger.accepted[0].add());
+    // Retained state must reach every edge also after an outage: it takes the durable path. What
+    // comes behind it takes the same, so that it does not overtake.
+    if (publication.retain || this.#slowCount > 0) {
+      this.#slowCount++;
+      acceptance.publish(publication, fromDevice, () => {
+        this.#slowCount--;
+        ledger.accepted[0].add();
+      });
       return;
     }
     ledger.accepted[0].add();
@@ -156,20 +163,21 @@ export class Inbox implements FlowSink {
 
   #takeExactlyOnce(publication: Publication, packetId: number): CloseReason | null {
     const { received, identity } = this.#session;
-    const isDurable = received.get(packetId);
-    if (isDurable !== undefined) {
+    const known = received.get(packetId);
+    if (known !== undefined) {
       this.#parts.ledger.repeats.add();
       // Not yet durable: the first copy's PUBREC is still to come and answers this one too.
-      if (isDurable) this.#connection.send(pubrecFrame(packetId));
+      if (known.isDurable) this.#connection.send(pubrecFrame(packetId));
       return null;
     }
     if (received.size >= unreleasedMax) return 'receive-maximum-exceeded';
-    received.set(packetId, false);
+    const unreleased = { isDurable: false, isNoted: false };
+    received.set(packetId, unreleased);
     const from = identity.isKept
       ? { source: device, clientId: identity.clientId, packetId }
       : fromDevice;
     this.#parts.acceptance.publish(publication, from, () => {
-      received.set(packetId, true);
+      unreleased.isDurable = true;
       this.#parts.ledger.accepted[2].add();
       this.#session.connection?.send(pubrecFrame(packetId));
     });
@@ -177,8 +185,8 @@ export class Inbox implements FlowSink {
   }
 
   #release(packetId: number): void {
-    const { received, identity } = this.#session;
-    const wasKnown = received.delete(packetId);
+    const { identity } = this.#session;
+    const wasKnown = this.#session.release(packetId);
     const answer = () => this.#connection.send(pubcompFrame(packetId));
     // The identifier may be used again as soon as PUBCOMP is out: the release must outlive a crash.
     if (wasKnown && identity.isKept) {

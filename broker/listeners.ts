@@ -73,6 +73,8 @@ export class Listeners {
   async #openAll({ config, onArrival }: ListenersOptions): Promise<void> {
     const plain = (listener: ListenerName) => (socket: Socket) => {
       socket.setNoDelay(true);
+      // A client may send all it has and end its half: it still gets its answers.
+      socket.allowHalfOpen = true;
       onArrival({ socket, listener, remoteAddress: addressOf(socket) });
     };
     await this.#listen('mqtt', createTcpServer(plain('mqtt')), config);

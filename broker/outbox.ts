@@ -9,43 +9,38 @@
  * so that a crash neither loses nor doubles it.
  * Source: MQTT 3.1.1 sections 4.3, 4.4 and 4.6.
  */
-import { BoundedQueue } from '../base/bounded-queue.ts';
 import type { Limits } from '../base/config.ts';
-import { publicationBytes } from '../base/publication.ts';
+import type { DroppedReason } from '../base/ledger.ts';
 import { publishFrame, pubrelFrame } from './connection/frames.ts';
-import { type Delivery, detached, type FrameSink, type OutboxParts } from './delivery.ts';
-import { PacketIds } from './packet-ids.ts';
-
-/** Bytes of a reference without payload, for the queue's bound. */
-const referenceBytes = 32;
-
-interface Inflight {
-  readonly delivery: Delivery;
-  isReleased: boolean;
-}
+import {
+  type Delivery,
+  detached,
+  type FrameSink,
+  type OutboxParts,
+  referenceTo,
+} from './delivery.ts';
+import { DeliveryQueue } from './delivery-queue.ts';
+import { type Inflight, InflightWindow } from './inflight-window.ts';
 
 export class Outbox {
   readonly #parts: OutboxParts;
   readonly #limits: Limits;
-  readonly #queue: BoundedQueue<Delivery>;
-  readonly #inflight = new Map<number, Inflight>();
-  readonly #ids = new PacketIds();
+  readonly #queue: DeliveryQueue;
+  readonly #inflight = new InflightWindow();
   #sink: FrameSink | null = null;
   #isPumping = false;
   /** A connection has come and what was in flight has not been sent on it. */
   #needsResume = false;
+  #isAbandoned = false;
+  /** Who waits for room to offer more. */
+  #roomWaiters: (() => void)[] = [];
   deliveredCount = 0;
   droppedCount = 0;
 
   constructor(parts: OutboxParts, limits: Limits) {
     this.#parts = parts;
     this.#limits = limits;
-    this.#queue = new BoundedQueue({
-      countMax: limits.queue_messages,
-      bytesMax: limits.queue_bytes,
-      bytesOf: (delivery) =>
-        delivery.publication === null ? referenceBytes : publicationBytes(delivery.publication),
-    });
+    this.#queue = new DeliveryQueue(limits, parts.read);
   }
 
   get queuedCount(): number {
@@ -58,8 +53,7 @@ export class Outbox {
 
   /** A handshake that an earlier run had begun. */
   restoreInflight(packetId: number, delivery: Delivery, isReleased: boolean): void {
-    this.#ids.claim(packetId);
-    this.#inflight.set(packetId, { delivery, isReleased });
+    this.#inflight.restore(packetId, { delivery, isReleased });
   }
 
   /** The session is connected: what was in flight goes again, in order, then the queue. */
@@ -71,6 +65,22 @@ export class Outbox {
 
   detach(): void {
     this.#sink = null;
+    this.#tellRoom();
+  }
+
+  /** Whether more would only queue up: who has many to offer waits for `room`. */
+  get isCrowded(): boolean {
+    const sink = this.#sink;
+    return (
+      sink !== null &&
+      (this.#queue.length > this.#limits.inflight ||
+        sink.backlogBytes > this.#limits.output_bytes / 2)
+    );
+  }
+
+  /** Resolves when it is not crowded any more, also because the connection is gone. */
+  room(): Promise<void> {
+    return new Promise((resolve) => this.#roomWaiters.push(resolve));
   }
 
   deliver(delivery: Delivery): void {
@@ -80,7 +90,7 @@ export class Outbox {
     }
     const isReference =
       this.#sink === null && delivery.sequence > 0 && this.#parts.journal !== null;
-    const item = isReference ? { ...delivery, publication: null } : detached(delivery);
+    const item = isReference ? referenceTo(delivery) : detached(delivery);
     if (!this.#queue.offer(item)) {
       this.droppedCount++;
       this.#parts.ledger.dropped('queue-full');
@@ -126,7 +136,10 @@ export class Outbox {
   pump(): void {
     if (this.#isPumping || this.#sink === null) return;
     // Synchronous as long as nothing has to be read or made durable first.
-    if (!this.#needsResume && this.#sendReady()) return;
+    if (!this.#needsResume && this.#sendReady()) {
+      this.#tellRoom();
+      return;
+    }
     this.#isPumping = true;
     this.#drive().catch((error: unknown) => {
       this.#isPumping = false;
@@ -136,10 +149,11 @@ export class Outbox {
 
   /** The session ends: what it still waited for is dropped and counted. */
   abandon(): void {
+    this.#isAbandoned = true;
     for (let item = this.#queue.take(); item !== undefined; item = this.#queue.take()) {
-      this.#drop(item);
+      this.#drop(item, 'session-ended');
     }
-    for (const { delivery } of this.#inflight.values()) this.#drop(delivery);
+    for (const delivery of this.#inflight.deliveries()) this.#drop(delivery, 'session-ended');
     this.#inflight.clear();
   }
 
@@ -170,6 +184,7 @@ export class Outbox {
       else await this.#sendWindow(sink);
     }
     this.#isPumping = false;
+    this.#tellRoom();
   }
 
   /** Sends while it can be done at once; false when something has to be awaited first. */
@@ -181,7 +196,7 @@ export class Outbox {
       const needsCommit = delivery.qos === 2 && this.#parts.journal !== null;
       if (delivery.publication === null || needsCommit) return false;
       this.#queue.take();
-      this.#write(sink, delivery, { packetId: this.#launch(delivery), dup: false });
+      this.#write(sink, delivery, { packetId: this.#inflight.launch(delivery), dup: false });
     }
   }
 
@@ -194,9 +209,17 @@ export class Outbox {
   /** A window's worth: read what has to be read, make identifiers durable, then write in order. */
   async #sendWindow(sink: FrameSink): Promise<void> {
     const { journal } = this.#parts;
-    const loaded = await this.#loadWindow();
+    const loaded = await this.#queue.takeLoaded({
+      count: this.#limits.inflight - this.#inflight.size,
+      bytesMax: this.#limits.output_bytes,
+      onLost: (delivery) => this.#lose(delivery),
+    });
+    if (this.#isAbandoned) {
+      for (const delivery of loaded) this.#drop(delivery, 'session-ended');
+      return;
+    }
     const launched = loaded.map((delivery) => {
-      const packetId = this.#launch(delivery);
+      const packetId = this.#inflight.launch(delivery);
       if (delivery.qos === 2) journal?.launched(packetId, delivery.sequence);
       return { packetId, delivery };
     });
@@ -208,44 +231,27 @@ export class Outbox {
     }
   }
 
-  async #loadWindow(): Promise<Delivery[]> {
-    const room = this.#limits.inflight - this.#inflight.size;
-    const window: Delivery[] = [];
-    while (window.length < room) {
-      const delivery = this.#queue.peek();
-      if (delivery === undefined) break;
-      const loaded = await this.#load(delivery);
-      // Taken only now: a failed read leaves it where it was.
-      if (this.#queue.peek() !== delivery) break;
-      this.#queue.take();
-      if (loaded === null) this.#drop(delivery);
-      else window.push(loaded);
-    }
-    return window;
-  }
-
-  async #load(delivery: Delivery): Promise<Delivery | null> {
-    if (delivery.publication !== null) return delivery;
-    const publication = await this.#parts.read(delivery.sequence);
-    return publication === null ? null : { ...delivery, publication };
-  }
-
-  #launch(delivery: Delivery): number {
-    const packetId = this.#ids.obtain();
-    this.#inflight.set(packetId, { delivery, isReleased: false });
-    return packetId;
-  }
-
-  /** Sends again, in order, what an earlier connection left in flight. */
   async #resume(sink: FrameSink): Promise<void> {
     this.#needsResume = false;
     if (this.#inflight.size === 0) return;
+    try {
+      await this.#resend(sink);
+    } catch (error) {
+      this.#needsResume = true;
+      throw error;
+    }
+  }
+
+  /** Sends again, in order, what an earlier connection left in flight. */
+  async #resend(sink: FrameSink): Promise<void> {
     await this.#parts.journal?.commit();
-    for (const [packetId, inflight] of [...this.#inflight]) {
-      const loaded = inflight.isReleased ? null : await this.#load(inflight.delivery);
+    for (const [packetId, inflight] of this.#inflight.entries()) {
+      const loaded = inflight.isReleased ? null : await this.#queue.load(inflight.delivery);
       if (this.#sink !== sink) return;
+      // A late acknowledgement may have come meanwhile.
+      if (this.#inflight.get(packetId) !== inflight) continue;
       if (inflight.isReleased) sink.send(pubrelFrame(packetId));
-      else if (loaded === null) this.#forget(packetId, inflight.delivery);
+      else if (loaded === null) this.#lose(inflight.delivery, packetId);
       // [MQTT-3.3.1-1] a PUBLISH that may have been sent before carries DUP.
       else this.#write(sink, loaded, { packetId, dup: true });
     }
@@ -259,15 +265,28 @@ export class Outbox {
   }
 
   #forget(packetId: number, delivery: Delivery): void {
-    this.#inflight.delete(packetId);
-    this.#ids.release(packetId);
+    this.#inflight.release(packetId);
     this.#parts.journal?.settled(packetId, delivery);
   }
 
-  #drop(delivery: Delivery): void {
+  #drop(delivery: Delivery, reason: DroppedReason, packetId = 0): void {
     this.droppedCount++;
-    this.#parts.ledger.dropped('session-ended');
-    this.#parts.journal?.settled(0, delivery);
+    this.#parts.ledger.dropped(reason);
+    this.#parts.journal?.settled(packetId, delivery);
+  }
+
+  /** Nobody has the message any more. */
+  #lose(delivery: Delivery, packetId = 0): void {
+    this.#parts.onLost(delivery.sequence);
+    this.#inflight.release(packetId);
+    this.#drop(delivery, 'log-retention', packetId);
+  }
+
+  #tellRoom(): void {
+    if (this.#roomWaiters.length === 0 || this.isCrowded) return;
+    const waiters = this.#roomWaiters;
+    this.#roomWaiters = [];
+    for (const resolve of waiters) resolve();
   }
 
   #write(sink: FrameSink, delivery: Delivery, at: { packetId: number; dup: boolean }): void {

@@ -68,7 +68,8 @@ async function restoreSessions({ store, sessions, router }: RecoveryParts): Prom
     await router.subscribe(session, row.filter, granted);
   }
   for (const row of await store.load<ReceivedRow>(store.received)) {
-    sessions.get(row.client_id)?.received.set(row.packet_id, true);
+    const unreleased = { isDurable: true, isNoted: true };
+    sessions.get(row.client_id)?.received.set(row.packet_id, unreleased);
   }
 }
 
@@ -98,10 +99,12 @@ function replay(
   const publisher = parts.sessions.get(entry.clientId);
   const isOfSession = publisher !== undefined && entry.sequence > publisher.identity.beganAt;
   if (entry.kind === 'release') {
-    if (isOfSession) publisher.received.delete(entry.packetId);
+    if (isOfSession) publisher.release(entry.packetId);
     return;
   }
-  if (isOfSession && entry.packetId > 0) publisher.received.set(entry.packetId, true);
+  if (isOfSession && entry.packetId > 0 && !publisher.received.has(entry.packetId)) {
+    publisher.received.set(entry.packetId, { isDurable: true, isNoted: false });
+  }
   const { publication, sequence } = entry;
   if (publication.retain) parts.retained.set(publication, sequence);
   if (!parts.parking.has(sequence)) owe(parts, { publication, sequence }, inflight);

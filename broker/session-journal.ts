@@ -111,6 +111,15 @@ export class SessionJournal {
     }
   }
 
+  /** A packet identifier of QoS 2 that the client has not released. */
+  noteReceived(packetId: number): void {
+    this.#parts.store.received.put([this.#clientId, packetId]);
+  }
+
+  forgetReceived(packetId: number): void {
+    this.#parts.store.received.delete([this.#clientId, packetId]);
+  }
+
   commit(): Promise<void> {
     return this.#parts.store.commit();
   }

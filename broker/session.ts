@@ -29,6 +29,13 @@ export interface SessionIdentity {
   readonly beganAt: number;
 }
 
+/** A PUBLISH of QoS 2 that came and waits for PUBREL. */
+export interface Unreleased {
+  isDurable: boolean;
+  /** It has a row of its own, because the log may let go of its record. */
+  isNoted: boolean;
+}
+
 /** How the session's present or last connection came in. */
 export interface ConnectionFacts {
   readonly protocol: string;
@@ -44,8 +51,8 @@ export class Session {
   readonly subscriptions = new Map<string, GrantedSubscription>();
   readonly outbox: Outbox;
   readonly journal: SessionJournal | null;
-  /** Packet identifiers of QoS 2 PUBLISH that wait for PUBREL; the value says durable. */
-  readonly received = new Map<number, boolean>();
+  /** By packet identifier: QoS 2 PUBLISH that wait for PUBREL. */
+  readonly received = new Map<number, Unreleased>();
   connection: Connection | null = null;
   facts: ConnectionFacts = noConnection;
   connectedAt = 0;
@@ -76,6 +83,23 @@ export class Session {
     this.disconnectedAt = now;
     this.disconnectReason = reason;
     this.outbox.detach();
+  }
+
+  /** PUBREL: true when the identifier was waiting for it. */
+  release(packetId: number): boolean {
+    const known = this.received.get(packetId);
+    if (known?.isNoted === true) this.journal?.forgetReceived(packetId);
+    return this.received.delete(packetId);
+  }
+
+  /** Writes down what waits for PUBREL, so that the log may let go of it. */
+  noteReceived(): void {
+    if (this.journal === null) return;
+    for (const [packetId, known] of this.received) {
+      if (!known.isDurable || known.isNoted) continue;
+      known.isNoted = true;
+      this.journal.noteReceived(packetId);
+    }
   }
 
   /** As the operators see it; the bridge and the core fill in edge and region. */

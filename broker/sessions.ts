@@ -28,6 +28,8 @@ export class Sessions implements Iterable<Session> {
   readonly #parts: SessionsParts;
   readonly #limits: Limits;
   readonly #sessions = new Map<string, Session>();
+  /** Their messages could not be read back: to be tried again. */
+  readonly #stalled = new Set<Session>();
 
   constructor(parts: SessionsParts, limits: Limits) {
     this.#parts = parts;
@@ -59,11 +61,14 @@ export class Sessions implements Iterable<Session> {
   open(who: { clientId: string; isKept: boolean; username: string }): {
     session: Session;
     wasPresent: boolean;
+    /** False when the state store has to write first: what begins, or what is discarded. */
+    isDurable: boolean;
   } {
     const present = this.#sessions.get(who.clientId);
     if (present !== undefined) {
       if (who.isKept && present.identity.isKept && present.identity.username === who.username) {
-        return { session: present, wasPresent: true };
+        present.disconnectedAt = 0;
+        return { session: present, wasPresent: true, isDurable: true };
       }
       this.end(present);
     }
@@ -73,7 +78,8 @@ export class Sessions implements Iterable<Session> {
       { settledThrough: beganAt, ahead: new Set() },
     );
     this.save(session);
-    return { session, wasPresent: false };
+    const isDurable = !who.isKept && present?.identity.isKept !== true;
+    return { session, wasPresent: false, isDurable };
   }
 
   /** A kept session of an earlier run. */
@@ -120,10 +126,19 @@ export class Sessions implements Iterable<Session> {
   expire(): void {
     const oldest = this.#parts.clock.now() - this.#limits.session_expiry_seconds * 1_000;
     for (const session of [...this.#sessions.values()]) {
-      if (session.connection !== null || session.disconnectedAt > oldest) continue;
+      const { connection, disconnectedAt } = session;
+      // 0: let in, and its connection is on the way.
+      if (connection !== null || disconnectedAt === 0 || disconnectedAt > oldest) continue;
       this.#parts.log.info({ client_id: session.clientId }, 'session expired');
       this.end(session);
     }
+  }
+
+  /** Tries again what could not be read back. */
+  retry(): void {
+    const stalled = [...this.#stalled];
+    this.#stalled.clear();
+    for (const session of stalled) session.outbox.pump();
   }
 
   /** The lowest log sequence that must stay in the log for a session's sake; Infinity for none. */
@@ -146,6 +161,10 @@ export class Sessions implements Iterable<Session> {
     const { log, store, parking, ledger } = this.#parts;
     const onFailure = (error: unknown) => {
       log.error({ err: error, client_id: identity.clientId }, 'session delivery failed');
+      this.#stalled.add(session);
+    };
+    const onLost = (sequence: number) => {
+      log.error({ client_id: identity.clientId, sequence }, 'message to deliver is not in the log');
     };
     const journalParts = {
       store,
@@ -159,7 +178,7 @@ export class Sessions implements Iterable<Session> {
     const read = (sequence: number) => parking.read(sequence);
     const session: Session = new Session(
       identity,
-      { ledger, journal, read, onFailure },
+      { ledger, journal, read, onLost, onFailure },
       this.#limits,
     );
     this.#sessions.set(identity.clientId, session);

@@ -4,10 +4,8 @@
  * Source: MQTT 3.1.1 sections 3.8 to 3.11.
  */
 import type { Limits } from '../base/config.ts';
-import { TrunklineError } from '../base/errors.ts';
 import type { Logger } from '../base/log.ts';
 import type { Qos } from '../base/publication.ts';
-import { topicFilterFault } from '../base/topic.ts';
 import type { Admission, Admitted } from './admission.ts';
 import type { Authorize } from './authorize.ts';
 import type { Connection } from './connection/connection.ts';
@@ -16,6 +14,9 @@ import type { Retained } from './routing/retained.ts';
 import type { Router } from './routing/router.ts';
 import type { Session } from './session.ts';
 import type { StateStore } from './store/state-store.ts';
+
+/** Retained messages that are handed to a session in one turn of the event loop. */
+const retainedStep = 500;
 
 export interface SubscriptionsParts {
   readonly log: Logger;
@@ -38,13 +39,9 @@ export class Subscriptions {
     this.#parts = parts;
   }
 
-  /** Answers the granted QoS or null for refused (SUBACK 0x80). Throws `filter-invalid`. */
+  /** Answers the granted QoS or null for refused (SUBACK 0x80). The filter is valid. */
   async grant(connection: Connection, filter: string, qos: Qos): Promise<Qos | null> {
     const admitted = this.#parts.admission.of(connection);
-    const fault = topicFilterFault(filter);
-    if (fault !== null) {
-      throw new TrunklineError('filter-invalid', `SUBSCRIBE: a topic filter ${fault}.`);
-    }
     if (admitted === undefined || !this.#isAllowed(admitted, filter)) return null;
     const { session } = admitted;
     const since =
@@ -68,12 +65,25 @@ export class Subscriptions {
     for (const filter of filters) {
       await this.#fresh.get(session)?.get(filter);
       this.#fresh.get(session)?.delete(filter);
+      if (session.connection === connection) await this.#sendRetained(session, filter);
+    }
+  }
+
+  /** At the client's pace: what does not fit waits here and not in its queue, and in steps, so that
+   * one client with a wide filter does not hold up the others. */
+  async #sendRetained(session: Session, filter: string): Promise<void> {
+    const { retained } = this.#parts;
+    const { connection, outbox } = session;
+    let count = 0;
+    for (const publication of retained.match(filter)) {
+      if (++count % retainedStep === 0) await new Promise((resolve) => setImmediate(resolve));
+      if (outbox.isCrowded) await outbox.room();
       const granted = session.subscriptions.get(filter);
-      if (granted === undefined || session.connection !== connection) continue;
-      for (const publication of this.#parts.retained.match(filter)) {
-        const qos = Math.min(granted.qos, publication.qos) as Qos;
-        session.outbox.deliver({ sequence: 0, qos, retain: true, publication });
-      }
+      if (granted === undefined || session.connection !== connection) return;
+      // Replaced meanwhile: the newer one was delivered as it came.
+      if (!retained.isCurrent(publication)) continue;
+      const qos = Math.min(granted.qos, publication.qos) as Qos;
+      outbox.deliver({ sequence: 0, qos, retain: true, publication });
     }
   }
 

@@ -21,19 +21,24 @@ export interface WillsParts {
   readonly uplink: Uplink;
 }
 
+/** The connection that a will came with. */
+interface WillOwner {
+  readonly destroyed: boolean;
+}
+
 const local = { source: { kind: 'device' }, clientId: '', packetId: 0 } as const;
 
 export class Wills {
   readonly #parts: WillsParts;
-  /** Clients that have a row. */
-  readonly #kept = new Set<string>();
+  /** Clients that have a row, with the connection that it is of. */
+  readonly #kept = new Map<string, WillOwner>();
 
   constructor(parts: WillsParts) {
     this.#parts = parts;
   }
 
-  async keep(clientId: string, will: Will): Promise<void> {
-    this.#kept.add(clientId);
+  async keep(clientId: string, owner: WillOwner, will: Will): Promise<void> {
+    this.#kept.set(clientId, owner);
     this.#parts.store.wills.put([
       clientId,
       will.topic,
@@ -44,8 +49,11 @@ export class Wills {
     await this.#parts.store.commit();
   }
 
+  /** The row of a connection that is open is newer than what is to be dropped. */
   drop(clientId: string): void {
-    if (this.#kept.delete(clientId)) this.#parts.store.wills.delete([clientId]);
+    if (this.#kept.get(clientId)?.destroyed !== true) return;
+    this.#kept.delete(clientId);
+    this.#parts.store.wills.delete([clientId]);
   }
 
   /** Resolves when it is routed, and durable where its QoS asks for it. */
@@ -62,13 +70,15 @@ export class Wills {
   async publishLeftOver(): Promise<number> {
     const { store } = this.#parts;
     const rows = await store.load<WillRow>(store.wills);
-    for (const row of rows) {
-      const { topic, payload, qos, retain } = row;
-      const will = { topic, payload, qos: qos as Qos, retain: retain === 1 };
-      // No link is up yet: also QoS 0 takes the durable way, or nobody elsewhere would hear of it.
-      await this.#publishDurably(this.#publicationOf(will));
-      store.wills.delete([row.client_id]);
-    }
+    // All at once: after a crash there is one for every device that was connected.
+    await Promise.all(
+      rows.map(async ({ client_id, topic, payload, qos, retain }) => {
+        const will = { topic, payload, qos: qos as Qos, retain: retain === 1 };
+        // No link is up yet: also QoS 0 takes the durable way, or nobody elsewhere would hear of it.
+        await this.#publishDurably(this.#publicationOf(will));
+        store.wills.delete([client_id]);
+      }),
+    );
     return rows.length;
   }
 

@@ -10,6 +10,7 @@ export type CloseReason =
   | 'connect-too-large'
   | 'malformed'
   | 'protocol-error'
+  | 'protocol-version'
   | 'packet-too-large'
   | 'not-authorized'
   | 'refused'
@@ -25,8 +26,7 @@ export type CloseReason =
 export interface FlowSink {
   /** Null when all is well; else why the connection must close. */
   frame(scanner: FrameScanner): CloseReason | null;
-  /** Whether this frame must wait, because it needs the spool and the spool is behind; if so,
-   * `release` is called when it need not any more. */
+  /** Whether this frame must wait, because it needs the spool and the spool is behind. */
   mustWait(scanner: FrameScanner): boolean;
   /** The socket takes bytes again. */
   drained(): void;
@@ -45,4 +45,12 @@ export interface ConnectionOptions {
   readonly listener: string;
   readonly remoteAddress: string;
   readonly packetBytesMax: number;
+  /** Bytes that the client has not taken past which it is not read either. */
+  readonly backlogBytesMax: number;
+}
+
+/** The reason in an error that Aedes ends a connection with. */
+export function reasonOf(error: Error): CloseReason {
+  if (error.message === 'keep alive timeout') return 'keep-alive-timeout';
+  return error.message.startsWith('connect did not') ? 'connect-timeout' : 'protocol-error';
 }

@@ -10,16 +10,23 @@
  */
 import { EventEmitter } from 'node:events';
 import type { Duplex } from 'node:stream';
-import { connectBytesMax, connectMs } from '../../base/limits.ts';
-import type {
-  CloseReason,
-  ConnectionHooks,
-  ConnectionOptions,
-  FlowSink,
+import { ByteGate } from './byte-gate.ts';
+import {
+  type CloseReason,
+  type ConnectionHooks,
+  type ConnectionOptions,
+  type FlowSink,
+  reasonOf,
 } from './connection-port.ts';
 import { FrameScanner } from './frame-scanner.ts';
-import { packetTypes } from './frames.ts';
+import { connackCodes, connackFrame, packetTypes } from './frames.ts';
 import { Output } from './output.ts';
+import {
+  completeSuback,
+  isUnsubscribeSound,
+  type RequestedFilter,
+  requestedFilters,
+} from './packet-check.ts';
 
 /** Time that a closing socket has to take the last bytes, such as a CONNACK that refuses. */
 const lingerMs = 1_000;
@@ -38,15 +45,18 @@ export class Connection extends EventEmitter {
   readonly #hooks: ConnectionHooks;
   readonly #scanner: FrameScanner;
   readonly #output: Output;
-  readonly #connectTimer: NodeJS.Timeout;
+  readonly #gate: ByteGate;
   #flow: FlowSink | null = null;
   #state: 'connecting' | 'open' | 'closed' = 'connecting';
   #hasConnect = false;
   #isAwaitingAck = false;
+  /** Of the SUBSCRIBE that Aedes is answering. */
+  #requested: readonly RequestedFilter[] = [];
+  /** The client sends no more; what it sent before still counts. */
+  #hasInputEnded = false;
   /** The scanner's present frame has not been dispatched. */
   #hasFrame = false;
   #isPaused = false;
-  #connectBytes = 0;
   #keepAliveAt = 0;
   #toAedes: Buffer[] = [];
   #fromAedes: Buffer[] = [];
@@ -59,12 +69,21 @@ export class Connection extends EventEmitter {
     this.listener = options.listener;
     this.remoteAddress = options.remoteAddress;
     this.#scanner = new FrameScanner(options.packetBytesMax);
-    this.#output = new Output(socket, () => this.#flow?.drained());
-    this.#connectTimer = setTimeout(() => this.end('connect-timeout'), connectMs);
+    this.#output = new Output(socket, {
+      backlogBytesMax: options.backlogBytesMax,
+      onDrained: () => {
+        this.#flow?.drained();
+        this.release();
+      },
+    });
+    this.#gate = new ByteGate(() => this.end('connect-timeout'));
     socket.on('data', (chunk: Buffer) => this.#take(chunk));
-    socket.on('end', () => this.end('closed-by-client'));
+    socket.on('end', () => {
+      this.#hasInputEnded = true;
+      if (!this.#isHeld()) this.end('closed-by-client');
+    });
     socket.on('error', () => this.end('socket-error'));
-    socket.on('close', () => this.#finish());
+    socket.on('close', () => this.end('closed-by-client'));
   }
 
   get destroyed(): boolean {
@@ -91,7 +110,7 @@ export class Connection extends EventEmitter {
   /** CONNACK success has been written: from here on the message flow is ours. */
   open(flow: FlowSink): void {
     if (this.#state !== 'connecting') return;
-    clearTimeout(this.#connectTimer);
+    this.#gate.close();
     this.#state = 'open';
     this.#flow = flow;
     this.emit('opened');
@@ -107,7 +126,7 @@ export class Connection extends EventEmitter {
 
   /** The spool has room again. */
   release(): void {
-    if (this.#state === 'open') this.#pump();
+    if (this.#state === 'open' && this.#isPaused) this.#pump();
   }
 
   /** Writes what is pending and closes; the first reason stands. */
@@ -145,7 +164,7 @@ export class Connection extends EventEmitter {
     this.#sealAedes();
     this.#output.flush();
     this.#state = 'closed';
-    clearTimeout(this.#connectTimer);
+    this.#gate.close();
     this.#output.discard();
     this.#socket.end();
     this.#socket.resume();
@@ -157,14 +176,9 @@ export class Connection extends EventEmitter {
     return this;
   }
 
-  #finish(): void {
-    this.#closeReason ??= 'closed-by-client';
-    this.destroy();
-  }
-
   #take(chunk: Buffer): void {
     if (this.#state === 'closed') return;
-    const fault = this.#hasConnect ? null : this.#unconnectedFault(chunk);
+    const fault = this.#hasConnect ? null : this.#gate.take(chunk);
     if (fault !== null) {
       this.end(fault);
       return;
@@ -173,26 +187,20 @@ export class Connection extends EventEmitter {
     this.#pump();
   }
 
-  /** Before CONNECT is whole: its first byte tells at once whether this is MQTT at all. */
-  #unconnectedFault(chunk: Buffer): CloseReason | null {
-    const isFirst = this.#connectBytes === 0;
-    this.#connectBytes += chunk.length;
-    if (isFirst && (chunk[0] as number) >> 4 !== packetTypes.connect) return 'protocol-error';
-    return this.#connectBytes > connectBytesMax ? 'connect-too-large' : null;
-  }
-
   #pump(): void {
     let next = this.#step();
     while (next === 'again' && !this.destroyed) next = this.#step();
     if (this.destroyed) return;
     const { fault } = this.#scanner;
     if (fault !== null) this.end(fault === 'too-large' ? 'packet-too-large' : 'malformed');
+    else if (this.#hasInputEnded && !this.#isHeld()) this.end('closed-by-client');
     else this.#setPaused(next === 'held');
   }
 
   /** Deals with one frame. `held` when it must wait, `empty` when there is none. */
   #step(): 'again' | 'held' | 'empty' {
-    if (this.#isHeld()) return 'held';
+    // A client that does not read its answers must not ask for more of them without bound.
+    if (this.#isHeld() || this.#output.isFull) return 'held';
     if (!this.#hasFrame && !this.#scanner.next()) return 'empty';
     this.#hasFrame = true;
     if (this.#flow?.mustWait(this.#scanner) === true) return 'held';
@@ -216,8 +224,9 @@ export class Connection extends EventEmitter {
   /** [MQTT-3.1.0-1] the first packet is CONNECT. */
   #first(): CloseReason | null {
     const scanner = this.#scanner;
-    if (scanner.type !== packetTypes.connect) return 'protocol-error';
-    if (scanner.end - scanner.start > connectBytesMax) return 'connect-too-large';
+    const fault = this.#gate.judge(scanner);
+    if (fault === 'protocol-version') this.send(connackFrame(connackCodes.unacceptableProtocol));
+    if (fault !== null) return fault;
     this.#hasConnect = true;
     this.#passToAedes();
     return null;
@@ -233,19 +242,29 @@ export class Connection extends EventEmitter {
       case packetTypes.pubcomp:
         this.#refreshKeepAlive();
         return this.#flow?.frame(scanner) ?? null;
-      case packetTypes.subscribe:
+      case packetTypes.subscribe: {
+        const requested = requestedFilters(scanner);
+        if (requested === null) return 'malformed';
+        this.#requested = requested;
+        return this.#askAedes();
+      }
       case packetTypes.unsubscribe:
-        // What follows may depend on the subscription: it waits for the acknowledgement.
-        this.#isAwaitingAck = true;
-        this.#passToAedes();
-        return null;
+        return isUnsubscribeSound(scanner) ? this.#askAedes() : 'malformed';
       case packetTypes.pingreq:
       case packetTypes.disconnect:
+        if (scanner.end > scanner.bodyStart) return 'malformed';
         this.#passToAedes();
         return null;
       default:
         return 'protocol-error'; // [MQTT-3.1.0-2] and packets that only a server sends
     }
+  }
+
+  /** What follows may depend on the subscription: it waits for the acknowledgement. */
+  #askAedes(): null {
+    this.#isAwaitingAck = true;
+    this.#passToAedes();
+    return null;
   }
 
   #refreshKeepAlive(): void {
@@ -270,16 +289,12 @@ export class Connection extends EventEmitter {
     const type = (frame[0] as number) >> 4;
     // [MQTT-3.2.2-2] Aedes does not know of the session that our store kept.
     if (type === packetTypes.connack && frame[3] === 0) frame[2] = this.sessionPresent ? 1 : 0;
-    this.#output.append(frame);
-    if (type !== packetTypes.suback && type !== packetTypes.unsuback) return;
+    const isSuback = type === packetTypes.suback;
+    this.#output.append(isSuback ? completeSuback(frame, this.#requested) : frame);
+    if (!isSuback && type !== packetTypes.unsuback) return;
     this.#isAwaitingAck = false;
     setImmediate(() => {
       if (this.#state === 'open') this.#pump();
     });
   }
-}
-
-function reasonOf(error: Error): CloseReason {
-  if (error.message === 'keep alive timeout') return 'keep-alive-timeout';
-  return error.message.startsWith('connect did not') ? 'connect-timeout' : 'protocol-error';
 }

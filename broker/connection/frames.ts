@@ -73,6 +73,16 @@ export function pubcompFrame(packetId: number): Buffer {
   return Buffer.from([0x70, 2, packetId >> 8, packetId & 0xff]);
 }
 
+/** One return code for each filter, in order. */
+export function subackFrame(packetId: number, codes: readonly number[]): Buffer {
+  const remaining = 2 + codes.length;
+  const bytes = Buffer.allocUnsafe(1 + lengthBytes(remaining) + remaining);
+  bytes[0] = 0x90;
+  const at = bytes.writeUInt16BE(packetId, writeLength(bytes, 1, remaining));
+  bytes.set(codes, at);
+  return bytes;
+}
+
 export function connackFrame(returnCode: number): Buffer {
   return Buffer.from([0x20, 2, 0, returnCode]);
 }

@@ -89,6 +89,11 @@ export class Retained {
     return this.#entries(filter).map((entry) => entry.publication);
   }
 
+  /** Whether it is still what the topic has. */
+  isCurrent(publication: Publication): boolean {
+    return this.#find(publication.topic)?.entry?.publication === publication;
+  }
+
   /** After the core has sent all it holds for the filter: what it did not name was deleted there. */
   dropUnconfirmed(filter: string, stamp: number): void {
     for (const entry of this.#entries(filter)) {

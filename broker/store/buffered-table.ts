@@ -42,11 +42,11 @@ export class BufferedTable {
 
   put(row: Row): void {
     const key = row.slice(0, this.#shape.keyColumns);
-    this.#changes.set(JSON.stringify(key), { key, row });
+    this.#changes.set(keyText(key), { key, row });
   }
 
   delete(key: Row): void {
-    this.#changes.set(JSON.stringify(key), { key, row: null });
+    this.#changes.set(keyText(key), { key, row: null });
   }
 
   /** Deletes every row whose first key column is `first`. */
@@ -101,6 +101,11 @@ export class BufferedTable {
       params: slice.flat(),
     }));
   }
+}
+
+/** One column is its own text; several need marks between them that no value can forge. */
+function keyText(key: Row): string {
+  return key.length === 1 ? String(key[0]) : JSON.stringify(key);
 }
 
 function columnName(column: string): string {

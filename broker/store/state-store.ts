@@ -14,6 +14,9 @@ import { BufferedTable } from './buffered-table.ts';
 const lazyMs = 200;
 const retryMs = 1_000;
 
+/** Once closing, a disk that still fails is given up after this time. */
+const giveUpMs = 3_000;
+
 /** Rows as SQLite gives them back. */
 export interface SessionRow {
   readonly client_id: string;
@@ -206,8 +209,13 @@ export class StateStore {
   async close(): Promise<void> {
     if (this.#isClosing) return;
     this.#stopLazy();
+    const stopWaiting = this.#clock.after(giveUpMs, () => {
+      this.#isClosing = true;
+    });
     await this.commit();
+    stopWaiting();
     this.#isClosing = true;
+    if (this.#isDirty) this.#log.error({}, 'state store closed without its last changes');
     await this.#database.close();
   }
 

@@ -77,7 +77,7 @@ export interface Backplane {
   ): Promise<readonly LogBatch[]>;
   /** All retained messages. */
   readRetained(): AsyncIterable<readonly Publication[]>;
-  /** Drops the oldest of the log; resolves to the bytes freed. */
+  /** Drops some of the oldest of the log; resolves to the bytes freed, 0 when there is no more. */
   trim(options: TrimOptions): Promise<number>;
   close(): Promise<void>;
 }

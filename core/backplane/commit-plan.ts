@@ -30,6 +30,8 @@ export class CommitPlan {
   readonly rows: LogRow[] = [];
   readonly batches: LogBatch[] = [];
   readonly sources = new Map<string, SourceRow>();
+  /** Edges that write with a new epoch, and that epoch: their spools of before are gone. */
+  readonly successors = new Map<string, string>();
   /** Topic to its encoded message; null deletes it. The last of a topic wins. */
   readonly retained = new Map<string, Buffer | null>();
   readonly heads: number[];
@@ -70,6 +72,7 @@ export class CommitPlan {
     this.batches.push({ lane, firstPosition, through, publications });
     if (source !== null) {
       const { edgeId, epoch } = source;
+      if (this.#parts.sources.isSuccessor(source)) this.successors.set(edgeId, epoch);
       const last = firstSequence + publications.length - 1;
       this.sources.set(keyOf(source, lane), { edgeId, epoch, lane, through: last });
     }
@@ -87,6 +90,6 @@ export class CommitPlan {
   /** After the commit. */
   adopt(): void {
     for (const [lane, head] of this.heads.entries()) this.#parts.heads[lane] = head;
-    this.#parts.sources.adopt(this.sources);
+    this.#parts.sources.adopt(this.sources.values(), this.successors);
   }
 }

@@ -19,6 +19,9 @@ import { SourceBook, type SourceRow } from './source-book.ts';
 /** Bytes of one transaction: more would hold back the acknowledgement of those in it. */
 const groupBytesMax = 8 * 1024 * 1024;
 
+/** Bytes trimmed in one go, near enough: commits wait meanwhile. */
+const trimBytesMax = 16 * 1024 * 1024;
+
 /** 3.51.3 is the first without a corruption of databases in WAL mode. */
 const sqliteVersionMin = [3, 51, 3];
 
@@ -98,6 +101,12 @@ export class EmbeddedBackplane implements Backplane {
     lane: number,
     oldestSequence: number,
   ): number {
+    const known = this.#sources.highest(source, lane);
+    if (known !== undefined && known < oldestSequence - 1) {
+      const { edgeId: edge } = source;
+      const fields = { edge, lane, first: known + 1, through: oldestSequence - 1 };
+      this.#parts.log.warn(fields, 'edge sequences were acknowledged that this log does not have');
+    }
     return this.#sources.open(source, lane, oldestSequence);
   }
 
@@ -232,7 +241,7 @@ export class EmbeddedBackplane implements Backplane {
       const kept = rows.findIndex((row) => {
         const isOverfull = this.#bytes - freed > options.bytesMax;
         const isOld = row.storedAt < options.before && row.through <= options.readThrough(row.lane);
-        if (!isOverfull && !isOld) return true;
+        if (freed >= trimBytesMax || (!isOverfull && !isOld)) return true;
         freed += row.bytes;
         after = row.id;
         oldest[row.lane] = row.through + 1;

@@ -46,6 +46,7 @@ const insertLog = `INSERT INTO log (lane, first_position, count, through, origin
   first_sequence, stored_at, bytes, body) VALUES `;
 const upsertHead = 'INSERT INTO lane_head (lane, through) VALUES ';
 const upsertSource = 'INSERT INTO edge_sequence (edge_id, epoch, lane, through) VALUES ';
+const deleteOldSources = 'DELETE FROM edge_sequence WHERE edge_id = ? AND epoch <> ?';
 const upsertRetained = 'INSERT INTO retained (topic, stored_at, body) VALUES ';
 const onHeadConflict = ' ON CONFLICT (lane) DO UPDATE SET through = excluded.through';
 const onSourceConflict =
@@ -68,6 +69,7 @@ export async function writePlan(database: SqlDatabase, plan: CommitPlan): Promis
     await insertMany(database, { head: insertLog, tail: '' }, plan.rows.map(logValues));
     const heads = plan.heads.map((through, lane) => [lane, through]);
     await insertMany(database, { head: upsertHead, tail: onHeadConflict }, heads);
+    for (const successor of plan.successors) await database.run(deleteOldSources, successor);
     const sources = [...plan.sources.values()].map(({ edgeId, epoch, lane, through }) => {
       return [edgeId, epoch, lane, through];
     });

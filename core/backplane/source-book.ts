@@ -3,6 +3,7 @@
  * part, or one that leaves a gap. Less or equal to the highest sequence is a repeat.
  */
 import { TrunklineError } from '../../base/errors.ts';
+import { laneCount } from '../../base/limits.ts';
 import type { LogSource } from './backplane.ts';
 
 export interface SourceRow {
@@ -14,12 +15,28 @@ export interface SourceRow {
 
 export class SourceBook {
   readonly #highest = new Map<string, number>();
+  /** The epochs of each edge that there are rows of: more than one only until the next append. */
+  readonly #epochs = new Map<string, Set<string>>();
 
   load(rows: readonly SourceRow[]): void {
-    for (const row of rows) this.#highest.set(keyOf(row, row.lane), row.through);
+    for (const row of rows) this.#put(row);
   }
 
-  /** The highest sequence taken. Below `oldestSequence` there is nothing to wait for. */
+  /** The highest sequence taken; undefined for a lane that is not known. */
+  highest(
+    source: { readonly edgeId: string; readonly epoch: string },
+    lane: number,
+  ): number | undefined {
+    return this.#highest.get(keyOf(source, lane));
+  }
+
+  /** Whether there are rows of other epochs of the edge: those of spools that it no longer has. */
+  isSuccessor({ edgeId, epoch }: { readonly edgeId: string; readonly epoch: string }): boolean {
+    const epochs = this.#epochs.get(edgeId);
+    return epochs !== undefined && epochs.size > (epochs.has(epoch) ? 1 : 0);
+  }
+
+  /** Where the lane goes on. Below `oldestSequence` there is nothing to wait for. */
   open(
     source: { readonly edgeId: string; readonly epoch: string },
     lane: number,
@@ -27,7 +44,7 @@ export class SourceBook {
   ): number {
     const key = keyOf(source, lane);
     const through = Math.max(this.#highest.get(key) ?? 0, oldestSequence - 1);
-    this.#highest.set(key, through);
+    if (through > 0) this.#highest.set(key, through);
     return through;
   }
 
@@ -49,8 +66,26 @@ export class SourceBook {
     return Math.min(batch.count, through - source.firstSequence + 1);
   }
 
-  adopt(staged: ReadonlyMap<string, SourceRow>): void {
-    for (const [key, row] of staged) this.#highest.set(key, row.through);
+  /** `successors`: edges whose other epochs are over, with the one that goes on. */
+  adopt(staged: Iterable<SourceRow>, successors: ReadonlyMap<string, string>): void {
+    for (const [edgeId, epoch] of successors) this.#forgetOthers(edgeId, epoch);
+    for (const row of staged) this.#put(row);
+  }
+
+  #put(row: SourceRow): void {
+    this.#highest.set(keyOf(row, row.lane), row.through);
+    const epochs = this.#epochs.get(row.edgeId) ?? new Set();
+    this.#epochs.set(row.edgeId, epochs.add(row.epoch));
+  }
+
+  #forgetOthers(edgeId: string, kept: string): void {
+    for (const epoch of this.#epochs.get(edgeId) ?? []) {
+      if (epoch === kept) continue;
+      this.#epochs.get(edgeId)?.delete(epoch);
+      for (let lane = 0; lane < laneCount; lane++) {
+        this.#highest.delete(keyOf({ edgeId, epoch }, lane));
+      }
+    }
   }
 }
 

@@ -28,6 +28,7 @@ export class LogTrimmer {
   readonly #failures: Counter;
   #stop: () => void = () => {};
   #trimming: Promise<void> | null = null;
+  #isClosing = false;
 
   constructor(parts: LogTrimmerParts, options: LogTrimmerOptions) {
     this.#parts = parts;
@@ -45,6 +46,7 @@ export class LogTrimmer {
   }
 
   async close(): Promise<void> {
+    this.#isClosing = true;
     this.#stop();
     await this.#trimming;
   }
@@ -54,15 +56,21 @@ export class LogTrimmer {
     const { backplane, clock, log } = this.#parts;
     const { logBytes, logSeconds, readers } = this.#options;
     try {
-      const freed = await backplane.trim({
+      const bounds = {
         bytesMax: logBytes,
         before: clock.now() - logSeconds * 1_000,
-        readThrough: (lane) => {
+        readThrough: (lane: number) => {
           let lowest = Number.POSITIVE_INFINITY;
           for (const reader of readers) lowest = Math.min(lowest, reader.readThrough(lane));
           return lowest;
         },
-      });
+      };
+      let freed = 0;
+      while (!this.#isClosing) {
+        const some = await backplane.trim(bounds);
+        if (some === 0) break;
+        freed += some;
+      }
       if (freed > 0) log.debug({ freed }, 'log trimmed');
     } catch (error) {
       this.#failures.add();

@@ -4,6 +4,7 @@
  */
 import type { Clock } from '../../base/clock.ts';
 import { TrunklineError } from '../../base/errors.ts';
+import type { Ledger } from '../../base/ledger.ts';
 import { laneCount } from '../../base/limits.ts';
 import { Liveness, livenessTickMs } from '../../base/liveness.ts';
 import type {
@@ -28,6 +29,7 @@ const epochForm = /^[\x21-\x7e]{1,64}$/;
 
 export interface ControlParts {
   readonly clock: Clock;
+  readonly ledger: Ledger;
   readonly backplane: Backplane;
   readonly fanout: FanOut;
   readonly sessions: SessionSink;
@@ -58,13 +60,12 @@ export class ControlStream {
   #wantedTurn: NodeJS.Immediate | null = null;
   #wantedVersion = 0;
 
-  /** Throws `protocol` when the hello cannot be taken; nothing is attached then. */
+  /** The hello must have been checked. */
   constructor(
     parts: ControlParts,
     hello: Hello,
     context: ControlOptions & { outlet: ControlOutlet },
   ) {
-    checkHello(hello);
     const { backplane, clock, fanout, sessions } = parts;
     const { coreId, softwareVersion, heartbeatMs, outlet } = context;
     this.edgeId = hello.edgeId;
@@ -170,7 +171,8 @@ export class ControlStream {
   }
 }
 
-function checkHello(hello: Hello): void {
+/** Throws `protocol` when the hello cannot be taken. */
+export function checkHello(hello: Hello): void {
   if (!edgeIdForm.test(hello.edgeId)) {
     throw new TrunklineError(
       'protocol',

@@ -109,9 +109,11 @@ export class DownlinkSender {
     this.#told();
   }
 
+  /** Idempotent. QoS 0 that waited is counted. */
   close(): void {
     this.#isClosed = true;
     if (this.#turn !== null) clearImmediate(this.#turn);
+    if (this.#live.length > 0) this.#parts.ledger.dropped('link-down-qos0', this.#live.length);
     this.#live.clear();
     this.#snapshots.length = 0;
     this.#parts.cursor.close();

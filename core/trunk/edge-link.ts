@@ -3,6 +3,7 @@
  * lane each publication for it rides.
  */
 import { TrunklineError } from '../../base/errors.ts';
+import type { Ledger } from '../../base/ledger.ts';
 import { laneCount } from '../../base/limits.ts';
 import type { Publication } from '../../base/publication.ts';
 import { laneOf, topicFilterFault } from '../../base/topic.ts';
@@ -26,14 +27,16 @@ export class EdgeLink implements LogReader {
   readonly id: string;
   readonly interest = new EdgeInterest();
   readonly #backplane: Backplane;
+  readonly #ledger: Ledger;
   readonly #attachment: FanoutAttachment;
   readonly #lanes = new Map<number, AttachedLane>();
   /** Zero holds the log until the lane has named its place. */
   readonly #readThrough: number[] = new Array(laneCount).fill(0);
   #version = 0;
 
-  constructor(parts: { backplane: Backplane; fanout: FanOut }, id: string) {
+  constructor(parts: { backplane: Backplane; fanout: FanOut; ledger: Ledger }, id: string) {
     this.id = id;
+    this.#ledger = parts.ledger;
     this.#backplane = parts.backplane;
     this.#attachment = parts.fanout.attachReader(this);
   }
@@ -77,7 +80,9 @@ export class EdgeLink implements LogReader {
   /** QoS 0 for this edge. */
   deliver(publications: readonly Publication[]): void {
     for (const publication of publications) {
-      this.#lanes.get(laneOf(publication.topic))?.stream.offer(publication);
+      const lane = this.#lanes.get(laneOf(publication.topic));
+      if (lane === undefined) this.#ledger.dropped('link-down-qos0');
+      else lane.stream.offer(publication);
     }
   }
 

@@ -30,7 +30,7 @@ import { BearerCheck } from '../grpc/bearer.ts';
 import { bindServer, closeServer, createServer } from '../grpc/server.ts';
 import type { CallStatus } from '../grpc/status.ts';
 import type { SessionSink } from '../sessions/session-sink.ts';
-import { ControlStream } from './control-stream.ts';
+import { ControlStream, checkHello } from './control-stream.ts';
 import { endOf } from './lane-outlet.ts';
 import { LaneStream } from './lane-stream.ts';
 import { createTrunkCounters, type TrunkCounters } from './trunk-counters.ts';
@@ -217,6 +217,8 @@ export class TrunkDoor {
       throw new TrunklineError('protocol', 'The first message of control must be hello.');
     }
     const hello = message.value;
+    // First, so that one who cannot be taken does not end the link of the one who was.
+    checkHello(hello);
     const { counters, log } = this.#parts;
     const older = this.#edges.get(hello.edgeId);
     if (older !== undefined) {

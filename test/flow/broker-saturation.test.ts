@@ -41,3 +41,24 @@ test('publishers wait without being timed out, QoS 0 goes on, and all is well af
   waiting.destroy();
   await Promise.all([filling.end(), other.end()]);
 });
+
+test('a retained message waits for room at every QoS: it never goes up unnumbered', async () => {
+  const filling = await TestClient.connect(edge.url);
+  const filler = 'x'.repeat(20_000);
+  while (!edge.spool.isSaturated) await filling.publish('full/c', filler, { qos: 1 });
+
+  const writer = await TestClient.connect(edge.url);
+  const watcher = await TestClient.connect(edge.url);
+  await watcher.subscribe('full/state', 0);
+  await writer.publish('full/state', 'on', { retain: true });
+  await watcher.roundTrip();
+  assert.deepEqual(watcher.texts, []);
+
+  for (let lane = 0; lane < 4; lane++) {
+    edge.spool.uplink.acknowledge(lane, edge.spool.uplink.newestOf(lane));
+  }
+  await watcher.expect(1);
+  assert.deepEqual(watcher.texts, ['on']);
+  assert.ok(edge.offered.every((publication) => !publication.retain));
+  await Promise.all([filling.end(), writer.end(), watcher.end()]);
+});

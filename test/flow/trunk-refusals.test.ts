@@ -159,7 +159,8 @@ test('a lane that does not exist, or whose edge said no hello, is refused', asyn
 });
 
 test('a hello that names other lanes or no edge is refused', async () => {
-  await withCore(async (_core, raw) => {
+  await withCore(async (core, raw) => {
+    await raw.attach('raw');
     for (const hello of [helloOf('raw', 7), helloOf('bad id'), helloOf('')]) {
       const control = raw.control();
       control.send(hello);
@@ -168,6 +169,32 @@ test('a hello that names other lanes or no edge is refused', async () => {
     const early = raw.control();
     early.send({ $case: 'heartbeat', value: { sentAtMs: 1, echoMs: 0 } });
     assert.equal(await early.code, status.INVALID_ARGUMENT);
+    // The edge of that name, which was taken, is still there.
+    assert.deepEqual(core.sink.events, ['attached raw']);
+  });
+});
+
+test('QoS 0 that has no lane to go by, or waits on one that ends, is counted', async () => {
+  await withCore(async (core, raw) => {
+    const control = await raw.attach('raw');
+    const snapshot = { version: 1, snapshot: true, added: ['#'], removed: [] };
+    control.send({ $case: 'interest', value: snapshot });
+    await until(() => core.sink.events.includes('interest raw 1'), 'the interest');
+    const live = (count: number) =>
+      core.fanout.route(Array.from({ length: count }, () => publication('q', 'x', { qos: 0 })));
+    live(3);
+    const dropped = () =>
+      /trunkline_dropped_total\{reason="link-down-qos0"\} (\d+)/.exec(
+        core.parts.metrics.text(),
+      )?.[1];
+    assert.equal(dropped(), '3');
+    const lane = raw.lane();
+    const { value } = openOf('raw', laneOf('q'));
+    lane.send({ $case: 'open', value: { ...value, creditBytes: 0 } });
+    await until(() => lane.seen[0]?.message?.$case === 'opened', 'opened');
+    live(4);
+    await raw.attach('raw');
+    assert.equal(dropped(), '7');
   });
 });
 

@@ -5,12 +5,13 @@
 import { laneCount } from '../../base/limits.ts';
 import type { Publication } from '../../base/publication.ts';
 import { laneOf } from '../../base/topic.ts';
-import type { UplinkLog, UplinkRecord } from '../../bridge/ports.ts';
+import type { LaneStart, UplinkLog, UplinkRecord } from '../../bridge/ports.ts';
 
 const chunkRecords = 100;
 
 export class FakeSpool implements UplinkLog {
-  readonly epoch: string;
+  epoch: string;
+  readonly #sent: number[] = new Array(laneCount).fill(0);
   readonly #lanes: UplinkRecord[][] = Array.from({ length: laneCount }, () => []);
   readonly #newest: number[] = new Array(laneCount).fill(0);
   readonly #positions: number[] = new Array(laneCount).fill(0);
@@ -73,11 +74,25 @@ export class FakeSpool implements UplinkLog {
     return { logEpoch: this.#logEpoch, position: this.#positions[lane] ?? 0 };
   }
 
+  sentThrough(lane: number): number {
+    return this.#sent[lane] ?? 0;
+  }
+
+  noteSent(lane: number, throughLaneSequence: number): void {
+    this.#sent[lane] = Math.max(this.sentThrough(lane), throughLaneSequence);
+  }
+
+  async renewEpoch(): Promise<void> {
+    this.epoch = `${this.epoch}-renewed`;
+  }
+
+  startAt(at: { readonly logEpoch: string; readonly lanes: readonly LaneStart[] }): void {
+    this.#logEpoch = at.logEpoch;
+    for (const [lane, { position }] of at.lanes.entries()) this.#positions[lane] = position;
+  }
+
   notePosition(lane: number, at: { readonly logEpoch: string; readonly position: number }): void {
-    if (at.logEpoch !== this.#logEpoch) {
-      this.#logEpoch = at.logEpoch;
-      this.#positions.fill(0);
-    }
+    if (at.logEpoch !== this.#logEpoch) return;
     this.#positions[lane] = Math.max(this.#positions[lane] ?? 0, at.position);
   }
 

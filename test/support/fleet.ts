@@ -29,12 +29,14 @@ export async function startFleet(edgeCount: number): Promise<Fleet> {
   return { core, edges };
 }
 
+/** `again`: on the data and the ports of one that ran before. `trunkPort`: where it finds the core. */
 export function startEdge(
   core: RunningProcess,
   id: string,
   again?: RunningProcess,
+  trunkPort = core.port('trunk'),
 ): Promise<RunningProcess> {
-  const cores = `127.0.0.1:${core.port('trunk')}`;
+  const cores = `127.0.0.1:${trunkPort}`;
   const flags = ['--edge-id', id, '--edge-cores', cores, ...deepQueues];
   if (again === undefined) return startProcess('edge', { flags });
   return startProcess('edge', {

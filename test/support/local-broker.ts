@@ -22,6 +22,8 @@ export interface LocalBroker {
   readonly data: string;
   /** Publications of QoS 0 that were offered to the trunk. */
   readonly offered: Publication[];
+  /** What the session listener was told: "changed" or "removed", and the client identifier. */
+  readonly heard: string[];
   close(): Promise<void>;
   /** Closes and removes its data. */
   discard(): Promise<void>;
@@ -49,6 +51,7 @@ export async function openLocalBroker(
     { directory: join(folder, 'edge', 'spool'), bytesMax: config.limits.spool_bytes },
   );
   const offered: Publication[] = [];
+  const heard: string[] = [];
   const broker = await DeviceBroker.open(
     {
       log,
@@ -61,7 +64,10 @@ export async function openLocalBroker(
         want: async () => false,
         unwant: () => {},
       },
-      sessionListener: { sessionChanged: () => {}, sessionRemoved: () => {} },
+      sessionListener: {
+        sessionChanged: ({ clientId }) => heard.push(`changed ${clientId}`),
+        sessionRemoved: (clientId) => heard.push(`removed ${clientId}`),
+      },
     },
     config,
   );
@@ -87,6 +93,7 @@ export async function openLocalBroker(
     url: `mqtt://127.0.0.1:${port}`,
     data: folder,
     offered,
+    heard,
     close,
     discard: async () => {
       await close();

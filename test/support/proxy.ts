@@ -1,7 +1,7 @@
-/** A TCP proxy that counts its connections, cuts them all at once, or freezes one direction. */
+/** A TCP proxy that counts its connections, cuts them all at once, or stops one direction. */
 import { connect, createServer, type Socket } from 'node:net';
 
-export interface Proxy {
+export interface TcpProxy {
   readonly port: number;
   /** Connections since the start. */
   readonly accepted: number;
@@ -11,23 +11,33 @@ export interface Proxy {
   cut(): void;
   /** From now on nothing passes from the target to the clients. */
   freeze(): void;
+  /** The connections open now pass nothing more that way, and stay open; new ones are whole. */
+  deafen(end: 'target' | 'clients'): void;
   close(): void;
 }
 
-export async function startProxy(target: number): Promise<Proxy> {
-  const pairs = new Set<readonly [Socket, Socket]>();
+interface Pair {
+  readonly client: Socket;
+  readonly upstream: Socket;
+  deaf: 'target' | 'clients' | null;
+}
+
+export async function startProxy(target: number): Promise<TcpProxy> {
+  const pairs = new Set<Pair>();
   let accepted = 0;
   let isFrozen = false;
   const server = createServer((client) => {
     accepted++;
     const upstream = connect(target, '127.0.0.1');
-    const pair = [client, upstream] as const;
+    const pair: Pair = { client, upstream, deaf: null };
     pairs.add(pair);
-    client.on('data', (chunk) => upstream.write(chunk));
-    upstream.on('data', (chunk) => {
-      if (!isFrozen) client.write(chunk);
+    client.on('data', (chunk) => {
+      if (pair.deaf !== 'target') upstream.write(chunk);
     });
-    for (const socket of pair) {
+    upstream.on('data', (chunk) => {
+      if (!isFrozen && pair.deaf !== 'clients') client.write(chunk);
+    });
+    for (const socket of [client, upstream]) {
       socket.on('error', () => {});
       socket.on('close', () => {
         pairs.delete(pair);
@@ -40,7 +50,10 @@ export async function startProxy(target: number): Promise<Proxy> {
   const address = server.address();
   if (address === null || typeof address === 'string') throw new Error('no port');
   const cut = () => {
-    for (const pair of pairs) for (const socket of pair) socket.destroy();
+    for (const { client, upstream } of pairs) {
+      client.destroy();
+      upstream.destroy();
+    }
   };
   return {
     port: address.port,
@@ -53,6 +66,9 @@ export async function startProxy(target: number): Promise<Proxy> {
     cut,
     freeze: () => {
       isFrozen = true;
+    },
+    deafen: (end) => {
+      for (const pair of pairs) pair.deaf = end;
     },
     close: () => {
       server.close();

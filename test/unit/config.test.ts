@@ -141,6 +141,18 @@ test('a switch can be turned off, and does not swallow the flag after it', () =>
   assert.equal(on.mqtt.port, 7);
 });
 
+test('a token that no header can carry is refused without showing it', () => {
+  for (const setting of ['trunk.token', 'gateway.token', 'http.token']) {
+    for (const token of ['se cret', 'geh\u00e9im', 'secret\n']) {
+      const said = faultOf(() =>
+        configOf(parseSettings([`--${setting.replace('.', '-')}`, token]), {}),
+      );
+      assert.match(said, /must be printable ASCII characters without spaces/);
+      assert.ok(said.includes(setting) && !said.includes(token), said);
+    }
+  }
+});
+
 test('an unknown flag names the nearest one', () => {
   assert.equal(
     faultOf(() => parseSettings(['--mqtt-prot', '1'])),

@@ -6,6 +6,7 @@ import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import type { Publication } from '../../base/publication.ts';
+import { openSqlite } from '../../base/sqlite.ts';
 import type { Backplane, LogBatch } from '../../core/backplane/backplane.ts';
 import { EmbeddedBackplane } from '../../core/backplane/embedded.ts';
 import { common, publication, withFolder } from '../support/trunk-world.ts';
@@ -161,6 +162,40 @@ test('age trims what every reader has, bytes trim whatever the readers have', as
     const again = await EmbeddedBackplane.open(common(), { file });
     assert.deepEqual([again.oldest(0), again.head(0)], [11, 10]);
     await again.close();
+  });
+});
+
+test('what an edge wrote with a spool that it no longer has is forgotten when the next one writes', async () => {
+  await withLog(async (log, file) => {
+    const write = (edgeId: string, epoch: string, lane: number) =>
+      log.append([{ lane, publications: several(2), source: { edgeId, epoch, firstSequence: 1 } }]);
+    for (const epoch of ['s1', 's2', 's3']) {
+      for (const lane of [0, 1]) await write('e', epoch, lane);
+    }
+    await write('other', 's1', 0);
+    assert.equal(log.openSource({ edgeId: 'e', epoch: 's1' }, 0, 1), 0);
+    assert.equal(log.openSource({ edgeId: 'e', epoch: 's3' }, 1, 1), 2);
+    await log.close();
+    const database = await openSqlite(file, { synchronous: 'NORMAL' });
+    const rows = await database.all('SELECT edge_id, epoch, lane FROM edge_sequence ORDER BY 1, 3');
+    await database.close();
+    assert.deepEqual(rows, [
+      { edge_id: 'e', epoch: 's3', lane: 0 },
+      { edge_id: 'e', epoch: 's3', lane: 1 },
+      { edge_id: 'other', epoch: 's1', lane: 0 },
+    ]);
+  });
+});
+
+test('a large trim goes in steps, so that no commit waits for all of it', async () => {
+  await withLog(async (log) => {
+    const large = Array.from({ length: 4 }, () => publication('a/b', 'x'.repeat(1_000_000)));
+    for (let i = 0; i < 10; i++) await log.append([{ lane: 0, publications: large, source: null }]);
+    const trim = () => log.trim({ bytesMax: 0, before: 0, readThrough: () => 0 });
+    const steps = [await trim(), await trim(), await trim()];
+    assert.ok(steps[0]! < 25e6 && steps[1]! > 10e6, steps.join());
+    assert.equal(steps.at(-1), 0);
+    assert.deepEqual([log.oldest(0), log.head(0)], [41, 40]);
   });
 });
 

@@ -1,10 +1,20 @@
 /** The spool on real files: what survives, in which order, and what is freed. */
 import assert from 'node:assert/strict';
-import { appendFile, cp, mkdtemp, readdir, rm, stat, truncate } from 'node:fs/promises';
+import {
+  appendFile,
+  cp,
+  mkdtemp,
+  open as openFile,
+  readdir,
+  rm,
+  stat,
+  truncate,
+  writeFile,
+} from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, beforeEach, test } from 'node:test';
-import { systemClock } from '../../base/clock.ts';
+import { type Clock, systemClock } from '../../base/clock.ts';
 import { createLog } from '../../base/log.ts';
 import { Metrics } from '../../base/metrics.ts';
 import type { Publication } from '../../base/publication.ts';
@@ -27,8 +37,8 @@ after(async () => {
   for (const folder of folders) await rm(folder, { recursive: true, force: true });
 });
 
-async function open(bytesMax = 1 << 30): Promise<Spool> {
-  const parts = { log, metrics: new Metrics(), clock: systemClock };
+async function open(bytesMax = 1 << 30, clock: Clock = systemClock): Promise<Spool> {
+  const parts = { log, metrics: new Metrics(), clock };
   const spool = await Spool.open(parts, { directory, bytesMax });
   opened.push(spool);
   return spool;
@@ -55,6 +65,10 @@ function fromDevice(topic: string, text: string, more: Partial<Publication> = {}
     clientId: '',
     packetId: 0,
   };
+}
+
+function starts(logEpoch: string, positions: readonly number[], isSetBack = false) {
+  return { logEpoch, lanes: positions.map((position) => ({ position, isSetBack })) };
 }
 
 function durable(spool: Spool, sequence: number): Promise<void> {
@@ -210,17 +224,20 @@ test('what the core has made durable is freed, and the counters go on', async ()
 
 test('the downlink position is kept, and positions of another log are forgotten', async () => {
   const spool = await open();
+  spool.uplink.startAt(starts('first', [1, 2, 3, 4]));
   spool.uplink.notePosition(2, { logEpoch: 'first', position: 40 });
   await spool.close();
   const again = await open();
   assert.deepEqual(again.uplink.downlinkPosition(2), { logEpoch: 'first', position: 40 });
-  again.uplink.notePosition(1, { logEpoch: 'second', position: 5 });
+  again.uplink.startAt(starts('second', [0, 5, 0, 0]));
+  again.uplink.notePosition(2, { logEpoch: 'first', position: 41 });
   assert.deepEqual(again.uplink.downlinkPosition(2), { logEpoch: 'second', position: 0 });
+  assert.deepEqual(again.uplink.downlinkPosition(1), { logEpoch: 'second', position: 5 });
 });
 
 test('the log that positions count in is known after a crash at any moment', async () => {
   const spool = await open();
-  spool.uplink.notePosition(2, { logEpoch: 'log', position: 3 });
+  spool.uplink.startAt(starts('log', [0, 0, 3, 0]));
   const sequence = spool.append({
     kind: 'publication',
     publication: publication('a', 'x'),
@@ -229,13 +246,82 @@ test('the log that positions count in is known after a crash at any moment', asy
     packetId: 0,
   });
   await durable(spool, sequence);
-  // What a process finds that starts after this one was killed here.
+  await crash();
+  const again = await open();
+  assert.deepEqual(again.uplink.downlinkPosition(1), { logEpoch: 'log', position: 9 });
+});
+
+/** What a process finds that starts after this one was killed now. */
+async function crash(): Promise<void> {
   const crashed = directory;
   directory = await mkdtemp(join(tmpdir(), 'trunkline-spool-'));
   folders.push(directory);
   await cp(crashed, directory, { recursive: true });
+}
+
+test('a state record does not forget what came down before it and was not noted yet', async () => {
+  let tidy: () => void = () => {};
+  const clock: Clock = {
+    ...systemClock,
+    every: (_ms, fn) => {
+      tidy = fn;
+      return () => {};
+    },
+  };
+  const spool = await open(1 << 30, clock);
+  spool.uplink.startAt(starts('log', [5, 5, 5, 5]));
+  const sequence = spool.append({
+    kind: 'publication',
+    publication: publication('a', 'x', { qos: 2 }),
+    source: { kind: 'trunk', logEpoch: 'log', lane: 1, position: 9 },
+    clientId: '',
+    packetId: 0,
+  });
+  spool.uplink.notePosition(2, { logEpoch: 'log', position: 6 });
+  const written = durable(spool, sequence + 1);
+  tidy(); // A state record goes into the same group commit, behind the publication.
+  await written;
+  assert.equal(spool.uplink.downlinkPosition(1).position, 5);
+  await crash();
   const again = await open();
   assert.deepEqual(again.uplink.downlinkPosition(1), { logEpoch: 'log', position: 9 });
+});
+
+test('where a link begins is kept: all lanes of a new log at once, and positions set back', async () => {
+  const spool = await open();
+  spool.uplink.startAt(starts('log', [10, 20, 30, 40]));
+  const first = spool.append({ kind: 'release', clientId: 'c', packetId: 1 });
+  await durable(spool, first);
+  await crash();
+  const again = await open();
+  const positions = (of: Spool) => [0, 1, 2, 3].map((lane) => of.uplink.downlinkPosition(lane));
+  const at = (numbers: number[]) => numbers.map((position) => ({ logEpoch: 'log', position }));
+  assert.deepEqual(positions(again), at([10, 20, 30, 40]));
+  again.uplink.startAt(starts('log', [1, 2, 3, 4]));
+  assert.deepEqual(positions(again), at([10, 20, 30, 40]));
+  again.uplink.startAt(starts('log', [1, 2, 3, 4], true));
+  await durable(again, again.append({ kind: 'release', clientId: 'c', packetId: 2 }));
+  await crash();
+  assert.deepEqual(positions(await open()), at([1, 2, 3, 4]));
+});
+
+test('a spool whose identity was cut short by a crash takes a new one, and keeps it', async () => {
+  await writeFile(join(directory, 'epoch'), '');
+  const { epoch } = (await open()).uplink;
+  assert.match(epoch, /^[0-9a-f-]{36}$/);
+  await crash();
+  assert.equal((await open()).uplink.epoch, epoch);
+});
+
+test('a segment with records and no header is refused, and not taken for an empty one', async () => {
+  const spool = await open();
+  await durable(spool, spool.append(fromDevice('a', 'kept')));
+  const names = (await readdir(directory)).filter((name) => name.endsWith('.spool')).sort();
+  const file = await openFile(join(directory, names.at(-1) as string), 'r+');
+  await file.write(Buffer.alloc(16), 0, 16, 0);
+  await file.close();
+  await crash();
+  await assert.rejects(open(), { code: 'spool-corrupt' });
 });
 
 test('a full spool asks publishers to wait and says when there is room again', async () => {

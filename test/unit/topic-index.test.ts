@@ -71,3 +71,24 @@ test('a topic keeps its lane', () => {
   const lanes = new Set(Array.from({ length: 100 }, (_, i) => laneOf(`fleet/${i}`)));
   assert.equal(lanes.size, 4);
 });
+
+test('a filter may have more holders than a call may have arguments', () => {
+  const index = new TopicIndex<number, null>();
+  for (let i = 0; i < 150_000; i++) {
+    index.add('all', i, null);
+    index.add('all/+', i, null);
+    index.add('all/#', i, null);
+  }
+  assert.equal(index.match('all').length, 300_000);
+  assert.equal(index.match('all/1').length, 300_000);
+});
+
+test('remembered matches take no more memory for many topics with many holders', () => {
+  const index = new TopicIndex<number, null>();
+  for (let i = 0; i < 5_000; i++) index.add('#', i, null);
+  const before = process.memoryUsage().heapUsed;
+  for (let i = 0; i < 3_000; i++) assert.equal(index.match(`t/${i}`).length, 5_000);
+  assert.equal(index.match('t/0').length, 5_000);
+  // All of them would be 15 million references.
+  assert.ok(process.memoryUsage().heapUsed - before < 60e6);
+});

@@ -1,0 +1,75 @@
+/**
+ * Deliveries that wait for room in the window, bounded by count and bytes. A reference counts for
+ * little: its message is in the log, and is read back when its turn comes.
+ */
+import { BoundedQueue } from '../base/bounded-queue.ts';
+import type { Limits } from '../base/config.ts';
+import { publicationBytes } from '../base/publication.ts';
+import { type Delivery, detached, type OutboxParts } from './delivery.ts';
+
+/** Bytes of a reference without payload, for the queue's bound. */
+const referenceBytes = 32;
+
+export class DeliveryQueue {
+  readonly #read: OutboxParts['read'];
+  readonly #queue: BoundedQueue<Delivery>;
+
+  constructor(limits: Limits, read: OutboxParts['read']) {
+    this.#read = read;
+    this.#queue = new BoundedQueue({
+      countMax: limits.queue_messages,
+      bytesMax: limits.queue_bytes,
+      bytesOf: ({ publication }) =>
+        publication === null ? referenceBytes : publicationBytes(publication),
+    });
+  }
+
+  get length(): number {
+    return this.#queue.length;
+  }
+
+  /** False when it does not fit. */
+  offer(delivery: Delivery): boolean {
+    return this.#queue.offer(delivery);
+  }
+
+  peek(): Delivery | undefined {
+    return this.#queue.peek();
+  }
+
+  take(): Delivery | undefined {
+    return this.#queue.take();
+  }
+
+  /** With its message; null when nobody has that any more. */
+  async load(delivery: Delivery): Promise<Delivery | null> {
+    if (delivery.publication !== null) return delivery;
+    const publication = await this.#read(delivery.sequence);
+    return publication === null ? null : detached({ ...delivery, publication });
+  }
+
+  /** Takes up to `count` deliveries with their messages, and no more than about `bytesMax`. */
+  async takeLoaded(options: {
+    readonly count: number;
+    readonly bytesMax: number;
+    readonly onLost: (delivery: Delivery) => void;
+  }): Promise<Delivery[]> {
+    const taken: Delivery[] = [];
+    let bytes = 0;
+    while (taken.length < options.count && bytes <= options.bytesMax) {
+      const delivery = this.#queue.peek();
+      if (delivery === undefined) break;
+      const loaded = await this.load(delivery);
+      // Taken only now: a failed read leaves it where it was.
+      if (this.#queue.peek() !== delivery) break;
+      this.#queue.take();
+      if (loaded === null) {
+        options.onLost(delivery);
+        continue;
+      }
+      taken.push(loaded);
+      bytes += loaded.publication?.payload.length ?? 0;
+    }
+    return taken;
+  }
+}
