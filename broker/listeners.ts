@@ -16,6 +16,7 @@ import { createServer as createTlsServer } from 'node:tls';
 import { createWebSocketStream, WebSocketServer } from 'ws';
 import { type Config, requireCredential } from '../base/config.ts';
 import { messageOf, systemCode, TrunklineError } from '../base/errors.ts';
+import { connectMs } from '../base/limits.ts';
 import type { Logger } from '../base/log.ts';
 
 /** Connections that the kernel holds until they are taken: a fleet reconnects at once. */
@@ -82,7 +83,8 @@ export class Listeners {
     this.#serveWebSocket('ws', web, config, onArrival);
     await this.#listen('ws', web, config);
     if (config.tls.cert === '') return;
-    const identity = await readIdentity(config.tls);
+    // A handshake has no more time than the CONNECT behind it.
+    const identity = { ...(await readIdentity(config.tls)), handshakeTimeout: connectMs };
     const secure = createTlsServer(identity, plain('mqtts'));
     secure.on('tlsClientError', (error) => {
       this.#log.debug({ err: error, listener: 'mqtts' }, 'tls handshake failed');
@@ -135,6 +137,10 @@ export class Listeners {
     webSockets.on('connection', (webSocket, request) => {
       request.socket.setNoDelay(true);
       const socket = createWebSocketStream(webSocket);
+      // [MQTT-6.0.0-1] text is not for MQTT.
+      webSocket.on('message', (_data, isBinary) => {
+        if (!isBinary) socket.destroy();
+      });
       onArrival({ socket, listener, remoteAddress: addressOf(request.socket) });
     });
     webSockets.on('error', (error) => {

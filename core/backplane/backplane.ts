@@ -42,6 +42,8 @@ export interface LogBatch {
 export interface TrimOptions {
   /** The log may have this many bytes, whoever still has to read it. */
   readonly bytesMax: number;
+  /** Enough for one go, during which no commit is made; the last batch may overstep it. */
+  readonly stepBytes: number;
   /** What was stored before this moment may go, once nobody holds it. */
   readonly before: number;
   /** The position of a lane up to which all attached readers have it. */
@@ -77,7 +79,7 @@ export interface Backplane {
   ): Promise<readonly LogBatch[]>;
   /** All retained messages. */
   readRetained(): AsyncIterable<readonly Publication[]>;
-  /** Drops some of the oldest of the log; resolves to the bytes freed, 0 when there is no more. */
+  /** Drops the oldest of the log, up to a step; resolves to the bytes freed. */
   trim(options: TrimOptions): Promise<number>;
   close(): Promise<void>;
 }

@@ -19,9 +19,6 @@ import { SourceBook, type SourceRow } from './source-book.ts';
 /** Bytes of one transaction: more would hold back the acknowledgement of those in it. */
 const groupBytesMax = 8 * 1024 * 1024;
 
-/** Bytes trimmed in one go, near enough: commits wait meanwhile. */
-const trimBytesMax = 16 * 1024 * 1024;
-
 /** 3.51.3 is the first without a corruption of databases in WAL mode. */
 const sqliteVersionMin = [3, 51, 3];
 
@@ -241,7 +238,7 @@ export class EmbeddedBackplane implements Backplane {
       const kept = rows.findIndex((row) => {
         const isOverfull = this.#bytes - freed > options.bytesMax;
         const isOld = row.storedAt < options.before && row.through <= options.readThrough(row.lane);
-        if (freed >= trimBytesMax || (!isOverfull && !isOld)) return true;
+        if (freed >= options.stepBytes || (!isOverfull && !isOld)) return true;
         freed += row.bytes;
         after = row.id;
         oldest[row.lane] = row.through + 1;

@@ -9,6 +9,9 @@ import type { Backplane } from '../backplane/backplane.ts';
 
 const trimMs = 5_000;
 
+/** Commits wait for a step: measured, half a second for a GiB, so some milliseconds for this. */
+const stepBytes = 16 * 1024 * 1024;
+
 export interface LogTrimmerParts {
   readonly log: Logger;
   readonly metrics: Metrics;
@@ -58,6 +61,7 @@ export class LogTrimmer {
     try {
       const bounds = {
         bytesMax: logBytes,
+        stepBytes,
         before: clock.now() - logSeconds * 1_000,
         readThrough: (lane: number) => {
           let lowest = Number.POSITIVE_INFINITY;
@@ -66,10 +70,10 @@ export class LogTrimmer {
         },
       };
       let freed = 0;
-      while (!this.#isClosing) {
-        const some = await backplane.trim(bounds);
-        if (some === 0) break;
-        freed += some;
+      let step = stepBytes;
+      while (step >= stepBytes && !this.#isClosing) {
+        step = await backplane.trim(bounds);
+        freed += step;
       }
       if (freed > 0) log.debug({ freed }, 'log trimmed');
     } catch (error) {

@@ -1,7 +1,9 @@
 /** Bad input on the device ports: a clear close, a count, and the broker lives on. */
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { connect } from 'node:net';
 import { after, before, test } from 'node:test';
+import { WebSocket } from 'ws';
 import { TestClient } from '../support/clients.ts';
 import { type LocalBroker, openLocalBroker } from '../support/local-broker.ts';
 import {
@@ -155,4 +157,16 @@ test('HTTP on the WebSocket port and garbage on it are answered and survived', a
   socket.on('error', () => {});
   socket.write(Buffer.from([0, 1, 2, 3, 255, 13, 10, 13, 10]));
   await new Promise<void>((resolve) => socket.once('close', () => resolve()).resume());
+});
+
+test('a text frame on a WebSocket ends it, for MQTT is binary', async () => {
+  const binary = new WebSocket(`ws://127.0.0.1:${edge.wsPort}/mqtt`, 'mqtt');
+  await once(binary, 'open');
+  binary.send(connectPacket('web'));
+  await once(binary, 'message');
+  binary.close();
+  const text = new WebSocket(`ws://127.0.0.1:${edge.wsPort}/mqtt`, 'mqtt');
+  await once(text, 'open');
+  text.send(connectPacket('web').toString('latin1'));
+  await once(text, 'close', { signal: AbortSignal.timeout(3_000) });
 });

@@ -220,6 +220,18 @@ test('a watcher that does not take its changes is ended with a reason', () => {
   assert.match(metrics.text(), /watches_ended_total\{reason="slow"\} 1/);
 });
 
+test('a page without a filter is taken from the index without a walk over the others', async (t) => {
+  const { sessions, fleet } = fleetParts();
+  sessions.upsert(
+    'edge-1',
+    Array.from({ length: 20_000 }, (_, i) => session(`s${i}`)),
+  );
+  const looks = t.mock.method(sessions, 'slice');
+  const page = await fleet.list({ pageSize: 50, pageToken: '', filter: '' });
+  assert.deepEqual([page.sessions.length, page.totalSize], [50, 20_000]);
+  assert.ok(looks.mock.callCount() <= 2);
+});
+
 test('too many watches are refused, counted, and possible again when one is closed', () => {
   const { fleet, metrics } = fleetParts();
   const watches = Array.from({ length: 100 }, () => fleet.watch(''));
