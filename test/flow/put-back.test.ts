@@ -5,7 +5,7 @@
 import assert from 'node:assert/strict';
 import { cp, open as openFile, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { test } from 'node:test';
+import { afterEach, test } from 'node:test';
 import { openSqlite } from '../../base/sqlite.ts';
 import { laneOf } from '../../base/topic.ts';
 import { Bridge } from '../../bridge/bridge.ts';
@@ -14,6 +14,19 @@ import { Spool } from '../../bridge/spool.ts';
 import { startProxy } from '../support/proxy.ts';
 import { common, publication, TestCore, withFolder } from '../support/trunk-world.ts';
 import { until } from '../support/until.ts';
+
+/** Closed after each test, also after one that failed; twice does no harm. */
+const opened: { close(): unknown }[] = [];
+
+afterEach(async () => {
+  for (const one of opened.splice(0).reverse()) await one.close();
+});
+
+async function openCore(file: string, options: { port?: number } = {}): Promise<TestCore> {
+  const core = await TestCore.open(file, options);
+  opened.push(core);
+  return core;
+}
 
 const topic = 'put/back';
 const lane = laneOf(topic);
@@ -42,7 +55,9 @@ class Edge implements LocalDelivery {
   /** Not connected until `bridge.start`. */
   static async open(directory: string, port: number, bytesMax = 1 << 30): Promise<Edge> {
     const spool = await Spool.open(common(), { directory, bytesMax });
-    return new Edge(spool, port);
+    const edge = new Edge(spool, port);
+    opened.push(edge);
+    return edge;
   }
 
   async accept(texts: readonly string[], qos: 1 | 2 = 1): Promise<void> {
@@ -91,7 +106,7 @@ const texts = (name: string, count: number) => Array.from({ length: count }, (_,
 
 test('a spool put back from an old copy loses nothing that is accepted after it', async () => {
   await withFolder(async (folder) => {
-    const core = await TestCore.open(join(folder, 'log.db'));
+    const core = await openCore(join(folder, 'log.db'));
     const directory = join(folder, 'spool');
     const first = await Edge.open(directory, core.port);
     await first.accept(texts('before ', 10));
@@ -119,7 +134,7 @@ test('a core log put back from an old copy costs an edge nothing that is publish
     const file = join(folder, 'log.db');
     const publish = (core: TestCore, names: string[]) =>
       core.fanout.publish(names.map((name) => publication(topic, name, { origin: 'elsewhere' })));
-    let core = await TestCore.open(file);
+    let core = await openCore(file);
     const directory = join(folder, 'spool');
     const connect = async () => {
       const edge = await Edge.open(directory, core.port);
@@ -132,13 +147,13 @@ test('a core log put back from an old copy costs an edge nothing that is publish
     await until(() => edge.texts.length === 10, 'the first');
     await core.close();
     await cp(file, `${file}.copy`);
-    core = await TestCore.open(file, { port: core.port });
+    core = await openCore(file, { port: core.port });
     await edge.bridge.onceConnected();
     await publish(core, texts('forgotten ', 10));
     await until(() => edge.texts.length === 20, 'what the copy lacks');
     await edge.close();
     await core.close();
-    core = await TestCore.open(`${file}.copy`);
+    core = await openCore(`${file}.copy`);
     edge = await connect();
     await publish(core, texts('seen ', 3));
     await until(() => edge.texts.length === 3, 'what comes while it is there');
@@ -154,7 +169,7 @@ test('a core log put back from an old copy costs an edge nothing that is publish
 
 test('behind a damaged record of the spool everything goes up, and the loss is told', async () => {
   await withFolder(async (folder) => {
-    const core = await TestCore.open(join(folder, 'log.db'));
+    const core = await openCore(join(folder, 'log.db'));
     const directory = join(folder, 'spool');
     const small = 8 * 1024; // Segments of 1 KiB.
     const first = await Edge.open(directory, core.port, small);
@@ -186,8 +201,9 @@ test('behind a damaged record of the spool everything goes up, and the loss is t
 test('a batch that is being written when the link breaks is told from what is new', async () => {
   await withFolder(async (folder) => {
     const file = join(folder, 'log.db');
-    const core = await TestCore.open(file);
+    const core = await openCore(file);
     const proxy = await startProxy(core.port);
+    opened.push(proxy);
     const edge = await Edge.open(join(folder, 'spool'), proxy.port);
     edge.bridge.start(edge);
     await edge.bridge.onceConnected();
