@@ -4,6 +4,7 @@
  * A value may be added once per filter; `match` may give one value several times when several of
  * its filters match, each with the detail that was stored for it.
  */
+import { hasWildcard } from './topic.ts';
 
 /** Topics whose matches are kept. Past it the whole cache is dropped, which costs one trie walk
  * per topic and no bookkeeping per hit. */
@@ -43,7 +44,7 @@ export class TopicIndex<V, D> {
   /** Adds or replaces; true when the value did not hold the filter before. */
   add(filter: string, value: V, detail: D): boolean {
     const entry = { value, detail };
-    const holders = isWild(filter) ? this.#wildHolders(filter) : this.#exactHolders(filter);
+    const holders = hasWildcard(filter) ? this.#wildHolders(filter) : this.#exactHolders(filter);
     const isNew = !holders.has(value);
     holders.set(value, entry);
     if (isNew) this.#entries++;
@@ -53,7 +54,7 @@ export class TopicIndex<V, D> {
 
   /** True when the value held the filter. */
   remove(filter: string, value: V): boolean {
-    const removed = isWild(filter)
+    const removed = hasWildcard(filter)
       ? this.#removeWild(filter, value)
       : this.#removeExact(filter, value);
     if (!removed) return false;
@@ -89,7 +90,7 @@ export class TopicIndex<V, D> {
   }
 
   #forget(filter: string): void {
-    if (isWild(filter)) {
+    if (hasWildcard(filter)) {
       this.#clearCache();
       return;
     }
@@ -164,10 +165,6 @@ export class TopicIndex<V, D> {
 
 function newNode<V, D>(): TrieNode<V, D> {
   return { children: null, here: null, below: null };
-}
-
-function isWild(filter: string): boolean {
-  return filter.includes('+') || filter.includes('#');
 }
 
 interface Walk {
