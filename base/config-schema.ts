@@ -20,7 +20,15 @@ const listener = (defaultPort: number, what: string) => ({
   port: port.default(defaultPort).describe(`Port of ${what}; 0 takes a free one.`),
 });
 
-const mqtt = z.strictObject(listener(1883, 'MQTT over TCP'));
+const mqtt = z.strictObject({
+  ...listener(1883, 'MQTT over TCP'),
+  shared_strategy: z
+    .enum(['round-robin', 'sticky', 'least-loaded'])
+    .default('round-robin')
+    .describe(
+      'Who of a shared subscription gets a message: each in turn, the same for one publisher, or who has least to do.',
+    ),
+});
 const mqtts = z.strictObject({
   ...listener(8883, 'MQTT over TLS (with tls.cert)'),
 });
@@ -40,6 +48,20 @@ const tls = z.strictObject({
   key: z.string().default('').describe('PEM file of the private key.'),
 });
 const edge = z.strictObject({
+  durability: z
+    .enum(['disk', 'memory'])
+    .default('disk')
+    .describe(
+      'When QoS 1 and 2 are acknowledged: disk after the fdatasync, memory at once (a crash may lose what was acknowledged).',
+    ),
+  commit_ms: whole
+    .min(0)
+    .max(1_000)
+    .default(0)
+    .describe('Milliseconds that a write to the spool waits for more; 0 for not at all.'),
+  commit_bytes: bytes
+    .default(4 * 1024 * 1024)
+    .describe('Bytes that are written to the spool without waiting, and about the most at once.'),
   id: name
     .default('edge-1')
     .describe('Name of this edge, unique in the fleet: letters, digits, dot, dash, underscore.'),
@@ -53,6 +75,10 @@ const edge = z.strictObject({
   http_port: port
     .default(8081)
     .describe("Port of the edge's own /metrics, /healthz and /readyz; 0 takes a free one."),
+  workers: count
+    .max(64)
+    .default(1)
+    .describe('Processes that share the devices of this edge; --workers for short.'),
 });
 const core = z.strictObject({
   id: name.default('core-1').describe('Name of this core.'),
@@ -125,10 +151,34 @@ const limits = z.strictObject({
   queue_bytes: bytes
     .default(16 * 1024 * 1024)
     .describe('Bytes of messages that wait for one session.'),
+  queue_overflow: z
+    .enum(['refuse-newest', 'drop-oldest'])
+    .default('refuse-newest')
+    .describe('What gives way when the queue of a session is full.'),
+  receive_maximum: count
+    .max(65_535)
+    .default(1_000)
+    .describe('QoS 1 and 2 of one device on their way in: what MQTT 5 calls Receive Maximum.'),
+  topic_aliases: whole
+    .min(0)
+    .max(65_535)
+    .default(64)
+    .describe('Topic aliases that one device may use.'),
+  keep_alive_seconds_max: whole
+    .min(0)
+    .max(65_535)
+    .default(0)
+    .describe('Longest keep alive of an MQTT 5 device, which is told of it; 0 for no bound.'),
   session_expiry_seconds: count
     .default(7 * 24 * 3600)
-    .describe('How long a session without a connection is kept.'),
+    .describe('How long a session without a connection is kept; MQTT 5 devices may ask for less.'),
   subscriptions: count.default(1_000).describe('Subscriptions of one session.'),
+  retained_messages: count
+    .default(1_000_000)
+    .describe('Retained messages of one edge; a topic past it is delivered, but not retained.'),
+  retained_bytes: bytes
+    .default(256 * 1024 * 1024)
+    .describe('Bytes of the retained messages of one edge.'),
   spool_bytes: bytes
     .default(1024 * 1024 * 1024)
     .describe('Size of the spool on disk; when full, QoS 1 and 2 publishers wait.'),
@@ -139,7 +189,32 @@ const limits = z.strictObject({
   gateway_devices: count.default(10_000).describe('Devices attached behind one gateway stream.'),
 });
 
-const sections = { mqtt, mqtts, ws, wss, tls, edge, core, trunk, gateway, http, auth, log, limits };
+const mqtt5 = z.strictObject({
+  response_information: z
+    .string()
+    .regex(/^[^+#\0]*$/, 'it must have no wildcard')
+    .default('')
+    .describe(
+      'Topic under which MQTT 5 devices that ask get a level of their own for responses; empty: none.',
+    ),
+});
+
+const sections = {
+  mqtt,
+  mqtts,
+  ws,
+  wss,
+  mqtt5,
+  tls,
+  edge,
+  core,
+  trunk,
+  gateway,
+  http,
+  auth,
+  log,
+  limits,
+};
 
 export const configSchema = z.strictObject({
   data: z.string().min(1).default('./data').describe('Folder of everything that is kept.'),
@@ -147,6 +222,7 @@ export const configSchema = z.strictObject({
   mqtts: mqtts.prefault({}),
   ws: ws.prefault({}),
   wss: wss.prefault({}),
+  mqtt5: mqtt5.prefault({}),
   tls: tls.prefault({}),
   edge: edge.prefault({}),
   core: core.prefault({}),

@@ -22,11 +22,18 @@ export type DroppedReason =
   | 'link-full-qos0'
   | 'session-ended'
   | 'log-retention'
+  | 'expired'
+  | 'packet-too-large'
   | 'gateway-slow';
+
+/** Why a retained message is not kept, though its topic has no newer one. Its deliveries are counted
+ * by themselves. */
+export type RetainedLossReason = 'full' | 'expired';
 
 export class Ledger {
   readonly #refused: CounterFamily;
   readonly #dropped: CounterFamily;
+  readonly #retainedLost: CounterFamily;
   /** Publications taken in from devices or gateways, by QoS. */
   readonly accepted: readonly [Counter, Counter, Counter];
   /** Deliveries completed: written (QoS 0) or acknowledged (QoS 1 and 2), by QoS of the delivery. */
@@ -48,6 +55,11 @@ export class Ledger {
     this.#dropped = metrics.counters(
       'trunkline_dropped_total',
       'Deliveries dropped, by policy.',
+      'reason',
+    );
+    this.#retainedLost = metrics.counters(
+      'trunkline_retained_dropped_total',
+      'Retained messages that are not kept, by reason.',
       'reason',
     );
     const byQos = (name: string, help: string) =>
@@ -77,6 +89,10 @@ export class Ledger {
 
   dropped(reason: DroppedReason, count = 1): void {
     this.#dropped.by(reason).add(count);
+  }
+
+  retainedLost(reason: RetainedLossReason): void {
+    this.#retainedLost.by(reason).add();
   }
 
   get acceptedCount(): number {

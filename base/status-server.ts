@@ -5,12 +5,16 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { messageOf, systemCode, TrunklineError } from './errors.ts';
-import type { Metrics } from './metrics.ts';
 
 export interface Readiness {
   readonly ready: boolean;
   /** Why not, or what is amiss all the same. */
   readonly reasons: readonly string[];
+}
+
+/** What `/metrics` shows. */
+export interface Exposition {
+  text(): string | Promise<string>;
 }
 
 export interface StatusOptions {
@@ -21,7 +25,7 @@ export interface StatusOptions {
   /** Flag that chooses another port, for the error. */
   readonly portFlag: string;
   /** Asked on each `/readyz`. */
-  readonly readiness: () => Readiness;
+  readonly readiness: () => Readiness | Promise<Readiness>;
 }
 
 /** Scrapers and probes need a handful; more are turned away by the system's own accept queue. */
@@ -38,10 +42,14 @@ export class StatusServer {
   }
 
   /** Throws `port-in-use` or `address-unavailable` with the remedy. */
-  static async open(parts: { metrics: Metrics }, options: StatusOptions): Promise<StatusServer> {
+  static async open(parts: { metrics: Exposition }, options: StatusOptions): Promise<StatusServer> {
     const server = createServer(
       { requestTimeout: requestMs, headersTimeout: requestMs },
-      (request, response) => answer(request, response, parts.metrics, options.readiness),
+      (request, response) => {
+        answer(request, response, parts.metrics, options.readiness).catch((error: Error) =>
+          response.destroy(error),
+        );
+      },
     );
     server.maxConnections = connectionsMax;
     server.on('clientError', (_error, socket) => socket.destroy());
@@ -68,12 +76,12 @@ export class StatusServer {
   }
 }
 
-function answer(
+async function answer(
   request: IncomingMessage,
   response: ServerResponse,
-  metrics: Metrics,
-  readiness: () => Readiness,
-): void {
+  metrics: Exposition,
+  readiness: StatusOptions['readiness'],
+): Promise<void> {
   const path = (request.url ?? '/').split('?', 1)[0];
   if (path !== '/metrics' && path !== '/healthz' && path !== '/readyz') {
     send(response, 404, 'Not here. There are /metrics, /healthz and /readyz.\n');
@@ -87,9 +95,9 @@ function answer(
   if (path === '/healthz') {
     send(response, 200, 'ok\n');
   } else if (path === '/metrics') {
-    send(response, 200, metrics.text(), metricsType);
+    send(response, 200, await metrics.text(), metricsType);
   } else {
-    const { ready, reasons } = readiness();
+    const { ready, reasons } = await readiness();
     const body = `${JSON.stringify({ ready, reasons })}\n`;
     send(response, ready ? 200 : 503, body, 'application/json');
   }

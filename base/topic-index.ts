@@ -1,39 +1,44 @@
 /**
  * Which values hold a filter that matches a topic. Exact filters stand in a map, wildcard filters
- * in a trie; the matches of recently seen topics are kept until a filter comes or goes.
+ * in a trie; the matches of recently seen topics are kept as long as they hold.
  * A value may be added once per filter; `match` may give one value several times when several of
  * its filters match, each with the detail that was stored for it.
+ *
+ * Made for a million filters, most of which have one holder and nodes with one child: neither costs
+ * a map before there is a second one.
  */
-import { hasWildcard } from './topic.ts';
+import { addChild, type Branch, childOf, dropChild, isBare } from './branch.ts';
+import { MatchCache, type Remembered } from './match-cache.ts';
+import { hasWildcard, levelsMatch } from './topic.ts';
 
-/** Topics whose matches are kept. Past it the whole cache is dropped, which costs one trie walk
- * per topic and no bookkeeping per hit. */
-const cachedTopicsMax = 20_000;
-
-/** Longer topics are looked up each time: a topic may have 64 KiB, which would be the cache's. */
-const cachedTopicLengthMax = 512;
-
-/** Matches kept, of all topics together: many topics with many holders each would fill the memory. */
-const cachedMatchesMax = 1_000_000;
+/** Changed wildcard filters that are remembered: a kept answer that none of them touches still
+ * holds. More of them than this between two questions, and the trie is walked again. */
+const recentChangesMax = 8;
 
 export interface IndexEntry<V, D> {
   readonly value: V;
   readonly detail: D;
 }
 
-interface TrieNode<V, D> {
-  children: Map<string, TrieNode<V, D>> | null;
+/** Who holds one filter: a map only from the second on. */
+type Holders<V, D> = IndexEntry<V, D> | Map<V, IndexEntry<V, D>>;
+
+interface TrieNode<V, D> extends Branch<TrieNode<V, D>> {
+  /** The child `+`; it is not among the others. */
+  any: TrieNode<V, D> | null;
   /** Values whose filter ends here. */
-  here: Map<V, IndexEntry<V, D>> | null;
+  here: Holders<V, D> | null;
   /** Values whose filter ends with `#` below here. */
-  below: Map<V, IndexEntry<V, D>> | null;
+  below: Holders<V, D> | null;
 }
 
 export class TopicIndex<V, D> {
-  readonly #exact = new Map<string, Map<V, IndexEntry<V, D>>>();
+  readonly #exact = new Map<string, Holders<V, D>>();
   readonly #root: TrieNode<V, D> = newNode();
-  readonly #cache = new Map<string, readonly IndexEntry<V, D>[]>();
-  #cachedMatches = 0;
+  readonly #cache = new MatchCache<IndexEntry<V, D>>();
+  /** The last wildcard filters that came or went, by level; the newest has `#version`. */
+  readonly #changes: (readonly string[])[] = [];
+  #version = 0;
   #entries = 0;
 
   /** Filters times values. */
@@ -44,36 +49,32 @@ export class TopicIndex<V, D> {
   /** Adds or replaces; true when the value did not hold the filter before. */
   add(filter: string, value: V, detail: D): boolean {
     const entry = { value, detail };
-    const holders = hasWildcard(filter) ? this.#wildHolders(filter) : this.#exactHolders(filter);
-    const isNew = !holders.has(value);
-    holders.set(value, entry);
+    const isNew = hasWildcard(filter)
+      ? this.#addWild(filter, entry)
+      : this.#addExact(filter, entry);
     if (isNew) this.#entries++;
-    this.#forget(filter);
     return isNew;
   }
 
   /** True when the value held the filter. */
   remove(filter: string, value: V): boolean {
-    const removed = hasWildcard(filter)
+    const isRemoved = hasWildcard(filter)
       ? this.#removeWild(filter, value)
       : this.#removeExact(filter, value);
-    if (!removed) return false;
-    this.#entries--;
-    this.#forget(filter);
-    return true;
+    if (isRemoved) this.#entries--;
+    return isRemoved;
   }
 
-  /** Values of every filter that matches the topic. The array is shared: do not change it. */
+  /** Values of every filter that matches the topic. The array is shared: do not change it. It is
+   * the same one as long as nothing in it changes. */
   match(topic: string): readonly IndexEntry<V, D>[] {
     const known = this.#cache.get(topic);
-    if (known !== undefined) return known;
-    const found: IndexEntry<V, D>[] = [];
-    const exact = this.#exact.get(topic);
-    if (exact !== undefined) pushAll(found, exact);
-    const levels = topic.split('/');
-    collect(this.#root, { levels, at: 0, hidden: topic.startsWith('$') }, found);
-    if (topic.length <= cachedTopicLengthMax) this.#keep(topic, found);
-    return found;
+    if (known === undefined) {
+      const matches = this.#find(topic);
+      this.#cache.keep(topic, { matches, version: this.#version });
+      return matches;
+    }
+    return known.version === this.#version ? known.matches : this.#renew(topic, known);
   }
 
   /** Whether anything at all would match, without naming it. */
@@ -81,124 +82,179 @@ export class TopicIndex<V, D> {
     return this.match(topic).length > 0;
   }
 
-  #keep(topic: string, found: readonly IndexEntry<V, D>[]): void {
-    const isFull =
-      this.#cache.size >= cachedTopicsMax || this.#cachedMatches + found.length > cachedMatchesMax;
-    if (isFull) this.#clearCache();
-    this.#cache.set(topic, found);
-    this.#cachedMatches += found.length;
-  }
-
-  #forget(filter: string): void {
-    if (hasWildcard(filter)) {
-      this.#clearCache();
-      return;
-    }
-    this.#cachedMatches -= this.#cache.get(filter)?.length ?? 0;
-    this.#cache.delete(filter);
-  }
-
-  #clearCache(): void {
-    this.#cache.clear();
-    this.#cachedMatches = 0;
-  }
-
-  #exactHolders(filter: string): Map<V, IndexEntry<V, D>> {
-    let holders = this.#exact.get(filter);
-    if (holders === undefined) {
-      holders = new Map();
-      this.#exact.set(filter, holders);
-    }
-    return holders;
-  }
-
-  #wildHolders(filter: string): Map<V, IndexEntry<V, D>> {
-    const levels = filter.split('/');
-    const open = levels.at(-1) === '#';
-    if (open) levels.pop();
-    let node = this.#root;
-    for (const level of levels) {
-      node.children ??= new Map();
-      let child = node.children.get(level);
-      if (child === undefined) {
-        child = newNode();
-        node.children.set(level, child);
+  /** What is known of the topic is of before some wildcard filters came or went. */
+  #renew(topic: string, known: Remembered<IndexEntry<V, D>>): readonly IndexEntry<V, D>[] {
+    if (this.#isTouched(topic, known.version)) {
+      const matches = this.#find(topic);
+      if (!isSame(matches, known.matches)) {
+        this.#cache.forget(topic);
+        this.#cache.keep(topic, { matches, version: this.#version });
+        return matches;
       }
-      node = child;
     }
-    if (open) {
-      node.below ??= new Map();
-      return node.below;
-    }
-    node.here ??= new Map();
-    return node.here;
+    known.version = this.#version;
+    return known.matches;
+  }
+
+  #isTouched(topic: string, version: number): boolean {
+    const missed = this.#version - version;
+    if (missed > this.#changes.length) return true;
+    const levels = topic.split('/');
+    return this.#changes.slice(-missed).some((filter) => levelsMatch(filter, levels));
+  }
+
+  #find(topic: string): readonly IndexEntry<V, D>[] {
+    const found: IndexEntry<V, D>[] = [];
+    pushAll(found, this.#exact.get(topic) ?? null);
+    const levels = topic.split('/');
+    const root = this.#root;
+    // [MQTT-4.7.2-1] a wildcard first level never matches $-topics.
+    if (topic.startsWith('$')) {
+      const named = childOf(root, levels[0] as string);
+      if (named !== null) collect(named, { levels, found }, 1);
+    } else collect(root, { levels, found }, 0);
+    return found;
+  }
+
+  #changed(levels: readonly string[]): void {
+    this.#version++;
+    this.#changes.push(levels);
+    if (this.#changes.length > recentChangesMax) this.#changes.shift();
+  }
+
+  #addExact(filter: string, entry: IndexEntry<V, D>): boolean {
+    const before = this.#exact.get(filter) ?? null;
+    const isNew = !holds(before, entry.value);
+    this.#exact.set(filter, withEntry(before, entry));
+    this.#cache.forget(filter);
+    return isNew;
   }
 
   #removeExact(filter: string, value: V): boolean {
-    const holders = this.#exact.get(filter);
-    if (holders?.delete(value) !== true) return false;
-    if (holders.size === 0) this.#exact.delete(filter);
+    const before = this.#exact.get(filter) ?? null;
+    if (!holds(before, value)) return false;
+    const after = without(before, value);
+    if (after === null) this.#exact.delete(filter);
+    else this.#exact.set(filter, after);
+    this.#cache.forget(filter);
     return true;
+  }
+
+  #addWild(filter: string, entry: IndexEntry<V, D>): boolean {
+    const levels = filter.split('/');
+    const isOpen = levels.at(-1) === '#';
+    let node = this.#root;
+    for (let at = 0; at < levels.length - (isOpen ? 1 : 0); at++) {
+      node = obtainLevel(node, levels[at] as string);
+    }
+    const before = isOpen ? node.below : node.here;
+    const isNew = !holds(before, entry.value);
+    if (isOpen) node.below = withEntry(before, entry);
+    else node.here = withEntry(before, entry);
+    this.#changed(levels);
+    return isNew;
   }
 
   #removeWild(filter: string, value: V): boolean {
     const levels = filter.split('/');
-    const open = levels.at(-1) === '#';
-    if (open) levels.pop();
+    const isOpen = levels.at(-1) === '#';
     const path: TrieNode<V, D>[] = [this.#root];
-    for (const level of levels) {
-      const child = path.at(-1)?.children?.get(level);
-      if (child === undefined) return false;
+    for (let at = 0; at < levels.length - (isOpen ? 1 : 0); at++) {
+      const child = levelOf(path[at] as TrieNode<V, D>, levels[at] as string);
+      if (child === null) return false;
       path.push(child);
     }
     const node = path.at(-1) as TrieNode<V, D>;
-    const holders = open ? node.below : node.here;
-    if (holders?.delete(value) !== true) return false;
-    if (holders.size === 0) {
-      if (open) node.below = null;
-      else node.here = null;
-    }
+    const before = isOpen ? node.below : node.here;
+    if (!holds(before, value)) return false;
+    if (isOpen) node.below = without(before, value);
+    else node.here = without(before, value);
     prune(path, levels);
+    this.#changed(levels);
     return true;
   }
 }
 
 function newNode<V, D>(): TrieNode<V, D> {
-  return { children: null, here: null, below: null };
+  return { any: null, firstName: '', first: null, others: null, here: null, below: null };
 }
 
-interface Walk {
-  readonly levels: readonly string[];
-  readonly at: number;
-  /** [MQTT-4.7.2-1] a wildcard first level never matches $-topics. */
-  readonly hidden: boolean;
+function levelOf<V, D>(node: TrieNode<V, D>, name: string): TrieNode<V, D> | null {
+  return name === '+' ? node.any : childOf(node, name);
+}
+
+function obtainLevel<V, D>(node: TrieNode<V, D>, name: string): TrieNode<V, D> {
+  const present = levelOf(node, name);
+  if (present !== null) return present;
+  const level = newNode<V, D>();
+  if (name === '+') node.any = level;
+  else addChild(node, name, level);
+  return level;
+}
+
+function isEmpty<V, D>(node: TrieNode<V, D>): boolean {
+  return node.here === null && node.below === null && node.any === null && isBare(node);
+}
+
+function holds<V, D>(holders: Holders<V, D> | null, value: V): boolean {
+  if (holders === null) return false;
+  return holders instanceof Map ? holders.has(value) : holders.value === value;
+}
+
+function withEntry<V, D>(holders: Holders<V, D> | null, entry: IndexEntry<V, D>): Holders<V, D> {
+  if (holders === null) return entry;
+  if (holders instanceof Map) return holders.set(entry.value, entry);
+  if (holders.value === entry.value) return entry;
+  return new Map([
+    [holders.value, holders],
+    [entry.value, entry],
+  ]);
+}
+
+/** The value is one of the holders. */
+function without<V, D>(holders: Holders<V, D> | null, value: V): Holders<V, D> | null {
+  if (!(holders instanceof Map)) return null;
+  holders.delete(value);
+  if (holders.size > 1) return holders;
+  for (const last of holders.values()) return last;
+  return null;
 }
 
 /** One by one: arguments of a call stand on the stack, which 120,000 holders overflow. */
-function pushAll<V, D>(found: IndexEntry<V, D>[], holders: ReadonlyMap<V, IndexEntry<V, D>>): void {
-  for (const entry of holders.values()) found.push(entry);
+function pushAll<V, D>(found: IndexEntry<V, D>[], holders: Holders<V, D> | null): void {
+  if (holders === null) return;
+  if (holders instanceof Map) for (const entry of holders.values()) found.push(entry);
+  else found.push(holders);
 }
 
-function collect<V, D>(node: TrieNode<V, D>, walk: Walk, found: IndexEntry<V, D>[]): void {
-  const hideWild = walk.hidden && walk.at === 0;
-  if (node.below !== null && !hideWild) pushAll(found, node.below);
-  if (walk.at === walk.levels.length) {
-    if (node.here !== null) pushAll(found, node.here);
+interface Search<V, D> {
+  readonly levels: readonly string[];
+  readonly found: IndexEntry<V, D>[];
+}
+
+function collect<V, D>(node: TrieNode<V, D>, search: Search<V, D>, at: number): void {
+  pushAll(search.found, node.below);
+  const name = search.levels[at];
+  if (name === undefined) {
+    pushAll(search.found, node.here);
     return;
   }
-  if (node.children === null) return;
-  const next = { ...walk, at: walk.at + 1 };
-  const named = node.children.get(walk.levels[walk.at] as string);
-  if (named !== undefined) collect(named, next, found);
-  const any = hideWild ? undefined : node.children.get('+');
-  if (any !== undefined) collect(any, next, found);
+  const named = childOf(node, name);
+  if (named !== null) collect(named, search, at + 1);
+  if (node.any !== null) collect(node.any, search, at + 1);
+}
+
+function isSame<E>(one: readonly E[], other: readonly E[]): boolean {
+  return one.length === other.length && one.every((entry, index) => entry === other[index]);
 }
 
 /** Drops empty nodes from the end of the path upwards. */
 function prune<V, D>(path: readonly TrieNode<V, D>[], levels: readonly string[]): void {
   for (let i = path.length - 1; i > 0; i--) {
-    const node = path[i] as TrieNode<V, D>;
-    if (node.here !== null || node.below !== null || (node.children?.size ?? 0) > 0) return;
-    path[i - 1]?.children?.delete(levels[i - 1] as string);
+    if (!isEmpty(path[i] as TrieNode<V, D>)) return;
+    const parent = path[i - 1] as TrieNode<V, D>;
+    const name = levels[i - 1] as string;
+    if (name === '+') parent.any = null;
+    else dropChild(parent, name);
   }
 }

@@ -44,12 +44,45 @@ export function hasWildcard(filter: string): boolean {
   return filter.includes('+') || filter.includes('#');
 }
 
+const sharePrefix = '$share/';
+
+/** Whether the filter is to be read as a shared subscription, sound or not. */
+export function isShared(filter: string): boolean {
+  return filter === '$share' || filter.startsWith(sharePrefix);
+}
+
+/** A shared subscription, `$share/{group}/{filter}`. */
+export interface Share {
+  readonly group: string;
+  /** What its members want together. */
+  readonly filter: string;
+}
+
+/** The parts of a shared subscription, why it is not a sound one, or null for another filter.
+ * Source: MQTT 5 section 4.8.2; MQTT 3.1.1 clients are served the same. */
+export function parseShare(whole: string): Share | string | null {
+  if (!isShared(whole)) return null;
+  const end = whole.indexOf('/', sharePrefix.length);
+  // [MQTT-4.8.2-2]
+  if (end < 0) return 'has no filter behind the name of its group';
+  const group = whole.slice(sharePrefix.length, end);
+  if (group.length === 0) return 'has no name of a group'; // [MQTT-4.8.2-1]
+  if (hasWildcard(group)) return 'has a wildcard in the name of its group'; // [MQTT-4.8.2-2]
+  const filter = whole.slice(end + 1);
+  const fault = topicFilterFault(filter);
+  return fault === null ? { group, filter } : `shares a filter that ${fault}`;
+}
+
 /** The slow and obvious matcher; `TopicIndex` must agree with it. */
 export function topicMatches(filter: string, topic: string): boolean {
-  const wanted = filter.split('/');
-  const given = topic.split('/');
+  return levelsMatch(filter.split('/'), topic.split('/'));
+}
+
+/** The same for what is split into levels already. */
+export function levelsMatch(wanted: readonly string[], given: readonly string[]): boolean {
+  const first = wanted[0];
   // [MQTT-4.7.2-1] a wildcard first level never matches $-topics.
-  if (topic.startsWith('$') && (wanted[0] === '+' || wanted[0] === '#')) return false;
+  if (given[0]?.startsWith('$') === true && (first === '+' || first === '#')) return false;
   for (const [index, level] of wanted.entries()) {
     if (level === '#') return true;
     if (index >= given.length) return false;

@@ -124,6 +124,11 @@ export class Bridge {
     this.#announceConnected();
   }
 
+  /** Whether someone beyond this edge wants QoS 0 of the topic. */
+  wants(topic: string): boolean {
+    return this.#wanted.has(topic);
+  }
+
   /** QoS 0 that is not retained; goes up when someone beyond this edge wants it. */
   offer(publication: Publication): void {
     if (!this.#wanted.has(publication.topic)) return;

@@ -18,6 +18,19 @@ export interface Queued {
   readonly bytes: Buffer;
 }
 
+/** How far a commit may be put off so that more shares it. */
+export interface CommitBounds {
+  /** Milliseconds that it waits for more; 0 for not at all. */
+  readonly lingerMs: number;
+  /** Bytes that do not wait any longer; also about the most that one write carries. */
+  readonly bytesMax: number;
+}
+
+const defaultBounds: CommitBounds = { lingerMs: 0, bytesMax: 4 * 1024 * 1024 };
+
+/** Where nobody waits for a write, it can be put off. */
+export const writtenBehind: CommitBounds = { lingerMs: 20, bytesMax: 1024 * 1024 };
+
 export interface GroupCommitHooks<T extends Queued> {
   /** Makes the group durable or throws; after a failure `afresh` is true. */
   write(group: readonly T[], afresh: boolean): Promise<void>;
@@ -28,14 +41,20 @@ export interface GroupCommitHooks<T extends Queued> {
 
 export class GroupCommit<T extends Queued> {
   readonly #parts: { readonly log: Logger; readonly clock: Clock };
+  readonly #bounds: CommitBounds;
   readonly #hooks: GroupCommitHooks<T>;
   #waiting: T[] = [];
   #waitingBytes = 0;
   #running: Promise<void> | null = null;
   #isClosing = false;
+  #endLinger: () => void = () => {};
 
-  constructor(parts: { log: Logger; clock: Clock }, hooks: GroupCommitHooks<T>) {
+  constructor(
+    parts: { log: Logger; clock: Clock; bounds?: CommitBounds | undefined },
+    hooks: GroupCommitHooks<T>,
+  ) {
     this.#parts = parts;
+    this.#bounds = parts.bounds ?? defaultBounds;
     this.#hooks = hooks;
   }
 
@@ -47,22 +66,29 @@ export class GroupCommit<T extends Queued> {
   add(item: T): void {
     this.#waiting.push(item);
     this.#waitingBytes += item.bytes.length;
+    if (this.#waitingBytes >= this.#bounds.bytesMax) this.#endLinger();
     this.#running ??= new Promise((resolve) => {
       setImmediate(() => resolve(this.#run()));
     });
   }
 
+  /** Resolves when nothing waits. */
+  async idle(): Promise<void> {
+    await this.#running;
+  }
+
   /** Resolves when everything is durable, or the disk has failed for too long. */
   async close(): Promise<void> {
     this.#isClosing = true;
+    this.#endLinger();
     await this.#running;
   }
 
   async #run(): Promise<void> {
     let failedAt: number | null = null;
     while (this.#waiting.length > 0) {
-      const group = this.#waiting;
-      this.#waiting = [];
+      if (failedAt === null) await this.#linger();
+      const group = this.#takeGroup();
       const error = await this.#attempt(group, failedAt !== null);
       if (error === null) {
         if (failedAt !== null) this.#parts.log.info({ count: group.length }, 'spool writes again');
@@ -76,6 +102,35 @@ export class GroupCommit<T extends Queued> {
       await new Promise<void>((resolve) => this.#parts.clock.after(retryMs, resolve));
     }
     this.#running = null;
+  }
+
+  /** Resolves when the time is over or enough has gathered. */
+  async #linger(): Promise<void> {
+    const { lingerMs, bytesMax } = this.#bounds;
+    if (lingerMs === 0 || this.#isClosing || this.#waitingBytes >= bytesMax) return;
+    await new Promise<void>((resolve) => {
+      const cancel = this.#parts.clock.after(lingerMs, resolve);
+      this.#endLinger = () => {
+        cancel();
+        resolve();
+      };
+    });
+    this.#endLinger = () => {};
+  }
+
+  /** All that waits, or about as many bytes of it as one write may carry. */
+  #takeGroup(): T[] {
+    const waiting = this.#waiting;
+    let count = waiting.length;
+    if (this.#waitingBytes > this.#bounds.bytesMax) {
+      let bytes = 0;
+      count = 0;
+      while (count < waiting.length && bytes < this.#bounds.bytesMax) {
+        bytes += (waiting[count++] as T).bytes.length;
+      }
+    }
+    this.#waiting = waiting.slice(count);
+    return count === waiting.length ? waiting : waiting.slice(0, count);
   }
 
   async #attempt(group: readonly T[], afresh: boolean): Promise<unknown> {

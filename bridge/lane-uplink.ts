@@ -65,6 +65,11 @@ export class LaneUplink {
     return this.#reading !== null;
   }
 
+  /** Takes records as they become durable. */
+  get isLive(): boolean {
+    return this.#isOpen && !this.#isClosed && !this.isBehind;
+  }
+
   open(opened: LaneOpened): void {
     const { durableThrough, creditBytes } = opened;
     this.#acknowledged = this.#parts.spool.oldestOf(this.#lane) - 1;
@@ -77,7 +82,7 @@ export class LaneUplink {
 
   /** Records that just became durable, in order; all of this lane. */
   take(records: readonly UplinkRecord[]): void {
-    if (!this.#isOpen || this.#isClosed || this.isBehind) return;
+    if (!this.isLive) return;
     for (const record of records) {
       if (record.laneSequence < this.#next) continue;
       if (record.laneSequence > this.#next || !this.#admit(record)) {

@@ -109,9 +109,11 @@ export class Link {
   }
 
   /** Records that just became durable, of all lanes, in order. */
-  take(records: readonly UplinkRecord[]): void {
+  take(records: () => readonly UplinkRecord[]): void {
+    // While no lane keeps up, or none is open, nothing is taken apart for them.
+    if (!this.#lanes.some((lane) => lane.uplink.isLive)) return;
     const byLane: UplinkRecord[][] = this.#lanes.map(() => []);
-    for (const record of records) byLane[record.lane]?.push(record);
+    for (const record of records()) byLane[record.lane]?.push(record);
     for (const [lane, list] of byLane.entries()) {
       if (list.length > 0) this.#lanes[lane]?.uplink.take(list);
     }

@@ -72,8 +72,8 @@ export interface UplinkLog {
   /** Durable uplink records of a lane from a lane sequence on, in order, in chunks; ends at the
    * durable end. */
   readLane(lane: number, fromLaneSequence: number): AsyncIterable<readonly UplinkRecord[]>;
-  /** Calls after each group commit with the records of it that go up, in order. */
-  onUplink(listener: (records: readonly UplinkRecord[]) => void): void;
+  /** Calls after each group commit; `records` takes apart what of it goes up, in order. */
+  onUplink(listener: (records: () => readonly UplinkRecord[]) => void): void;
   /** The core has made the lane durable through this lane sequence: it may be freed. */
   acknowledge(lane: number, throughLaneSequence: number): void;
   /** Where the downlink of a lane stands, by what is durable here. */

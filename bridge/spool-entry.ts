@@ -4,9 +4,17 @@
  */
 import type { Publication } from '../base/publication.ts';
 import { laneOf } from '../base/topic.ts';
+import type { Run } from '../proto/run.ts';
 import type { SpoolRecord } from './spool-record.ts';
+import type { RunRecord } from './spool-run.ts';
 
-/** A publication or release on its way in; the shape that the broker's port names. */
+/** What comes in; the shape that the broker's port names. A run takes a sequence for each of its
+ * publications. */
+export type SpoolInput =
+  | SpoolEntry
+  | { readonly kind: 'run'; readonly run: Run; readonly clientId: string };
+
+/** A publication or release, as it is read back. */
 export type SpoolEntry =
   | {
       readonly kind: 'publication';
@@ -25,14 +33,18 @@ export type SpoolEntry =
   | { readonly kind: 'release'; readonly clientId: string; readonly packetId: number };
 
 /** The log that an entry from the trunk counts its position in; null for other entries. */
-export function epochOfEntry(entry: SpoolEntry): string | null {
-  if (entry.kind === 'release' || entry.source.kind === 'device') return null;
+export function epochOfEntry(entry: SpoolInput): string | null {
+  if (entry.kind !== 'publication' || entry.source.kind === 'device') return null;
   return entry.source.logEpoch;
 }
 
 /** `assign` gives out the next place on a lane, for what goes up. */
-export function recordOf(entry: SpoolEntry, assign: (lane: number) => number): SpoolRecord {
+export function recordOf(
+  entry: SpoolInput,
+  assign: (lane: number) => number,
+): SpoolRecord | RunRecord {
   if (entry.kind === 'release') return entry;
+  if (entry.kind === 'run') return recordOfRun(entry, assign);
   const { publication, clientId, packetId, source } = entry;
   const kind = 'publication';
   // Every field is named: on this path V8 was measured to build spread objects many times slower.
@@ -47,6 +59,18 @@ export function recordOf(entry: SpoolEntry, assign: (lane: number) => number): S
   const lane = laneOf(publication.topic);
   const place = assign(lane);
   return { kind, publication, clientId, packetId, direction: 'up', lane, place };
+}
+
+function recordOfRun(
+  { run, clientId }: { readonly run: Run; readonly clientId: string },
+  assign: (lane: number) => number,
+): RunRecord {
+  const kind = 'run';
+  if (run.topic.startsWith('$')) {
+    return { kind, run, clientId, direction: 'local', lane: 0, place: 0 };
+  }
+  const lane = laneOf(run.topic);
+  return { kind, run, clientId, direction: 'up', lane, place: assign(lane) };
 }
 
 /** Null for a record of the spool's own. */

@@ -33,12 +33,13 @@ export class SpoolLanes {
   /** What came down and was appended, which may not be noted in `positions` yet. */
   readonly #appended: number[] = new Array(laneCount).fill(0);
 
-  /** The next place on a lane, taken by the record of this spool sequence. */
-  assign(lane: number, sequence: number): number {
+  /** The next places on a lane, taken by what has these spool sequences; answers the first. */
+  assign(lane: number, sequence: number, count: number): number {
     const state = this.#lane(lane);
-    state.newest++;
-    state.unacknowledged.push(sequence);
-    return state.newest;
+    const first = state.newest + 1;
+    state.newest += count;
+    for (let i = 0; i < count; i++) state.unacknowledged.push(sequence + i);
+    return first;
   }
 
   /** What a record found on start says of the lanes; called in log order. */

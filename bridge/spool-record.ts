@@ -1,16 +1,11 @@
 /**
- * One record of the spool as bytes: length and CRC-32 of the body, then the body. Three kinds: a
- * publication, a release (PUBREL), and the state that each segment opens with, so that a segment
- * can be freed without losing the lanes' counters.
+ * One record of the spool as bytes. Four kinds: a
+ * publication, a run of publications (`spool-run.ts`), a release (PUBREL), and the state that each
+ * segment opens with, so that a segment can be freed without losing the lanes' counters.
  */
-import { crc32 } from 'node:zlib';
 import type { Publication, Qos } from '../base/publication.ts';
-
-/** Bytes before each body: length and checksum, 32 bits each. */
-export const recordHeaderBytes = 8;
-
-/** No body is larger: a length beyond it is damage, not data. */
-export const recordBytesMax = 32 * 1024 * 1024;
+import { recordHeaderBytes, seal } from './spool-frame.ts';
+import { decodeRun, encodeRun, type RunRecord, runKind } from './spool-run.ts';
 
 const kinds = { publication: 1, release: 2, state: 3 } as const;
 const flagRetain = 0x04;
@@ -44,14 +39,12 @@ export interface StateRecord {
   readonly positions: readonly number[];
 }
 
+/** As it is read back: one record for one sequence. */
 export type SpoolRecord = PublicationRecord | ReleaseRecord | StateRecord;
 
-export function encodeRecord(record: SpoolRecord): Buffer {
-  const bytes = frame(record);
-  const body = bytes.subarray(recordHeaderBytes);
-  bytes.writeUInt32LE(body.length, 0);
-  bytes.writeUInt32LE(crc32(body), 4);
-  return bytes;
+export function encodeRecord(record: SpoolRecord | RunRecord): Buffer {
+  if (record.kind === 'run') return encodeRun(record);
+  return seal(frame(record));
 }
 
 function frame(record: SpoolRecord): Buffer {
@@ -117,34 +110,22 @@ function jsonFrame(record: StateRecord): Buffer {
   return bytes;
 }
 
-/**
- * Where the record at `at` ends, or null when it is not whole or its checksum is wrong: at the end
- * of the newest segment that is a torn write, anywhere else damage.
- */
-export function recordEnd(bytes: Buffer, at: number): number | null {
-  if (at + recordHeaderBytes > bytes.length) return null;
-  const length = bytes.readUInt32LE(at);
-  const end = at + recordHeaderBytes + length;
-  if (length === 0 || length > recordBytesMax || end > bytes.length) return null;
-  const body = bytes.subarray(at + recordHeaderBytes, end);
-  return crc32(body) === bytes.readUInt32LE(at + 4) ? end : null;
-}
-
-/** The record between `at` and `end`, as `recordEnd` found it. Payloads are views. */
-export function decodeRecord(bytes: Buffer, at: number, end: number): SpoolRecord {
+/** What is between `at` and `end`, as `recordEnd` found it: one record, or those of a run. Payloads
+ * are views. */
+export function decodeRecords(bytes: Buffer, at: number, end: number): SpoolRecord[] {
   const body = bytes.subarray(at + recordHeaderBytes, end);
   switch (body[0]) {
     case kinds.publication:
-      return decodePublication(body);
-    case kinds.release:
-      return {
-        kind: 'release',
-        packetId: body.readUInt16LE(1),
-        clientId: body.toString('utf8', 3),
-      };
+      return [decodePublication(body)];
+    case runKind:
+      return decodeRun(body);
+    case kinds.release: {
+      const clientId = body.toString('utf8', 3);
+      return [{ kind: 'release', packetId: body.readUInt16LE(1), clientId }];
+    }
     default: {
       const state: Omit<StateRecord, 'kind'> = JSON.parse(body.toString('utf8', 1));
-      return { kind: 'state', ...state };
+      return [{ kind: 'state', ...state }];
     }
   }
 }

@@ -6,12 +6,13 @@
 import { type FileHandle, open, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { TrunklineError } from '../base/errors.ts';
-import { decodeRecord, recordBytesMax, recordEnd, type SpoolRecord } from './spool-record.ts';
+import { recordBytesMax, recordEnd } from './spool-frame.ts';
+import { decodeRecords, type SpoolRecord } from './spool-record.ts';
 
 const magic = Buffer.from('TLSPOOL1');
 const headerBytes = 16;
 
-/** Every so many records one offset is kept: 64 records are read in one go at about 10 KiB. */
+/** Every so many sequences one offset is kept: 64 records are read in one go at about 10 KiB. */
 const indexStride = 64;
 
 /** Bytes of the first read of a scan, which is enough for one record, and of those that follow. */
@@ -23,12 +24,19 @@ export interface ScannedRecord {
   readonly record: SpoolRecord;
 }
 
+/** A record on its way to the disk. */
+export interface EncodedRecord {
+  readonly bytes: Buffer;
+  /** Sequences that it takes. */
+  readonly count: number;
+}
+
 export class SpoolSegment {
   readonly firstSequence: number;
   readonly #file: string;
   readonly #handle: FileHandle;
-  /** Offset of records 0, 64, 128 … */
-  readonly #index: number[] = [];
+  /** Where some of the records begin, about one in 64 sequences: sequence and offset. */
+  readonly #index: { readonly sequence: number; readonly offset: number }[] = [];
   #count = 0;
   #bytes = headerBytes;
 
@@ -88,7 +96,8 @@ export class SpoolSegment {
     const segment = new SpoolSegment(file, handle, Number(header.readBigUInt64LE(8)));
     await segment.#scan(headerBytes, (scanned, start, end) => {
       if (scanned.sequence >= options.stopSequence) return false;
-      if (segment.#count % indexStride === 0) segment.#index.push(start);
+      // A run's publications all begin at the same place.
+      if (start >= segment.#bytes) segment.#note(scanned.sequence, start);
       segment.#count++;
       segment.#bytes = end;
       options.visit(scanned);
@@ -111,32 +120,33 @@ export class SpoolSegment {
   }
 
   /** Writes whole records behind the last durable one and makes them durable. */
-  async append(records: readonly Buffer[]): Promise<void> {
-    const block = records.length === 1 ? (records[0] as Buffer) : Buffer.concat(records);
+  async append(records: readonly EncodedRecord[], isSynced: boolean): Promise<void> {
+    const block =
+      records.length === 1
+        ? (records[0] as EncodedRecord).bytes
+        : Buffer.concat(records.map((record) => record.bytes));
     let written = 0;
     while (written < block.length) {
       const left = block.length - written;
       const result = await this.#handle.write(block, written, left, this.#bytes + written);
       written += result.bytesWritten;
     }
-    await this.#handle.datasync();
+    if (isSynced) await this.#handle.datasync();
     for (const record of records) {
-      if (this.#count % indexStride === 0) this.#index.push(this.#bytes);
-      this.#count++;
-      this.#bytes += record.length;
+      this.#note(this.nextSequence, this.#bytes);
+      this.#count += record.count;
+      this.#bytes += record.bytes.length;
     }
   }
 
   /** Calls `visit` with records from a sequence on until it answers false or the segment ends. */
   async scanFrom(sequence: number, visit: (scanned: ScannedRecord) => boolean): Promise<void> {
-    const skipped = Math.max(0, sequence - this.firstSequence);
-    if (skipped >= this.#count) return;
-    const slot = Math.floor(skipped / indexStride);
-    const offset = this.#index[slot] ?? headerBytes;
+    if (sequence >= this.nextSequence) return;
+    const from = this.#indexed(sequence);
     await this.#scan(
-      offset,
+      from.offset,
       (scanned) => scanned.sequence < sequence || visit(scanned),
-      this.firstSequence + slot * indexStride,
+      from.sequence,
     );
   }
 
@@ -147,6 +157,24 @@ export class SpoolSegment {
 
   async close(): Promise<void> {
     await this.#handle.close();
+  }
+
+  #note(sequence: number, offset: number): void {
+    const last = this.#index.at(-1);
+    if (last !== undefined && sequence - last.sequence < indexStride) return;
+    this.#index.push({ sequence, offset });
+  }
+
+  /** The last noted place at or before the sequence, by bisection. */
+  #indexed(sequence: number): { sequence: number; offset: number } {
+    let low = 0;
+    let high = this.#index.length;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if ((this.#index[middle]?.sequence ?? 0) <= sequence) low = middle + 1;
+      else high = middle;
+    }
+    return this.#index[low - 1] ?? { sequence: this.firstSequence, offset: headerBytes };
   }
 
   async #scan(
@@ -163,13 +191,11 @@ export class SpoolSegment {
       const block = Buffer.allocUnsafe(Math.min(size, stop - at));
       const { bytesRead } = await this.#handle.read(block, 0, block.length, at);
       const bytes = block.subarray(0, bytesRead);
-      let local = 0;
-      for (let end = recordEnd(bytes, 0); end !== null; end = recordEnd(bytes, local)) {
-        const record = decodeRecord(bytes, local, end);
-        if (!visit({ sequence, record }, at + local, at + end)) return;
-        sequence++;
-        local = end;
-      }
+      const { end: local, next } = visitAll(bytes, sequence, (scanned, start, end) =>
+        visit(scanned, at + start, at + end),
+      );
+      if (next === null) return;
+      sequence = next;
       at += local;
       if (local > 0) {
         size = Math.max(size, readBytes);
@@ -180,6 +206,25 @@ export class SpoolSegment {
       size *= 8;
     }
   }
+}
+
+/** Visits every whole record in the bytes; answers where they end and which sequence is next, or
+ * null when the visitor has had enough. */
+function visitAll(
+  bytes: Buffer,
+  firstSequence: number,
+  visit: (scanned: ScannedRecord, start: number, end: number) => boolean,
+): { readonly end: number; readonly next: number | null } {
+  let at = 0;
+  let sequence = firstSequence;
+  for (let end = recordEnd(bytes, 0); end !== null; end = recordEnd(bytes, at)) {
+    for (const record of decodeRecords(bytes, at, end)) {
+      if (!visit({ sequence, record }, at, end)) return { end: at, next: null };
+      sequence++;
+    }
+    at = end;
+  }
+  return { end: at, next: sequence };
 }
 
 /** Makes a new name in the folder durable. */

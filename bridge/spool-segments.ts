@@ -3,7 +3,7 @@
  * the front.
  */
 import { readdir } from 'node:fs/promises';
-import { type ScannedRecord, SpoolSegment } from './spool-segment.ts';
+import { type EncodedRecord, type ScannedRecord, SpoolSegment } from './spool-segment.ts';
 
 const segmentBytesMax = 64 * 1024 * 1024;
 
@@ -16,9 +16,16 @@ const chunkRecords = 500;
 export class SpoolSegments {
   readonly #directory: string;
   readonly #segmentBytes: number;
+  readonly #isSynced: boolean;
   readonly #segments: SpoolSegment[] = [];
 
-  constructor(options: { readonly directory: string; readonly bytesMax: number }) {
+  constructor(options: {
+    readonly directory: string;
+    readonly bytesMax: number;
+    /** Every write waits for the disk; else for the operating system only. */
+    readonly isSynced: boolean;
+  }) {
+    this.#isSynced = options.isSynced;
     this.#directory = options.directory;
     this.#segmentBytes = Math.min(segmentBytesMax, options.bytesMax / segmentsMin);
   }
@@ -73,9 +80,9 @@ export class SpoolSegments {
     this.#segments.push(await SpoolSegment.create(this.#directory, firstSequence));
   }
 
-  /** Appends and makes durable. */
-  async write(records: readonly Buffer[]): Promise<void> {
-    await (this.#segments.at(-1) as SpoolSegment).append(records);
+  /** Appends, and makes durable where that is asked for. */
+  async write(records: readonly EncodedRecord[]): Promise<void> {
+    await (this.#segments.at(-1) as SpoolSegment).append(records, this.#isSynced);
   }
 
   /** Frees every segment, but the last, that holds nothing from `lowest` on. */

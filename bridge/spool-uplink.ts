@@ -20,7 +20,7 @@ export class SpoolUplink implements UplinkLog {
   readonly #lanes: SpoolLanes;
   readonly #segments: SpoolSegments;
   readonly #hooks: SpoolUplinkHooks;
-  readonly #listeners: ((records: readonly UplinkRecord[]) => void)[] = [];
+  readonly #listeners: ((records: () => readonly UplinkRecord[]) => void)[] = [];
 
   constructor(
     epoch: SpoolEpoch,
@@ -61,12 +61,12 @@ export class SpoolUplink implements UplinkLog {
     return this.#segments.bytes;
   }
 
-  onUplink(listener: (records: readonly UplinkRecord[]) => void): void {
+  onUplink(listener: (records: () => readonly UplinkRecord[]) => void): void {
     this.#listeners.push(listener);
   }
 
   /** These records have just become durable. */
-  announce(records: readonly UplinkRecord[]): void {
+  announce(records: () => readonly UplinkRecord[]): void {
     for (const listener of this.#listeners) listener(records);
   }
 

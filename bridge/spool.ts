@@ -13,13 +13,19 @@ import type { Logger } from '../base/log.ts';
 import type { Counter, Metrics } from '../base/metrics.ts';
 import type { Publication } from '../base/publication.ts';
 import { laneOf } from '../base/topic.ts';
-import { GroupCommit, type Queued } from './group-commit.ts';
-import type { UplinkRecord } from './ports.ts';
+import { type CommitBounds, GroupCommit, writtenBehind } from './group-commit.ts';
 import { Saturation } from './saturation.ts';
-import { entryOf, epochOfEntry, recordOf, type SpoolEntry } from './spool-entry.ts';
+import {
+  entryOf,
+  epochOfEntry,
+  recordOf,
+  type SpoolEntry,
+  type SpoolInput,
+} from './spool-entry.ts';
 import { SpoolEpoch } from './spool-epoch.ts';
 import { SpoolLanes } from './spool-lanes.ts';
-import { encodeRecord, type SpoolRecord } from './spool-record.ts';
+import { goesUp, type Pending, uplinkRecords } from './spool-pending.ts';
+import { encodeRecord } from './spool-record.ts';
 import { SpoolSegments } from './spool-segments.ts';
 import { SpoolUplink } from './spool-uplink.ts';
 
@@ -35,17 +41,17 @@ export interface SpoolOptions {
   readonly directory: string;
   /** Size on disk past which publishers pause. */
   readonly bytesMax: number;
-}
-
-interface Pending extends Queued {
-  /** Set for what goes up. */
-  readonly uplink: UplinkRecord | null;
-  readonly isState: boolean;
+  /** `disk`: durable when it is on disk. `memory`: taken for durable at once, written behind. */
+  readonly durability?: 'disk' | 'memory';
+  /** How long a commit waits for more to come, and the bytes past which it does not. */
+  readonly commit?: CommitBounds;
 }
 
 export class Spool {
   /** What goes up, and where the downlink stands: the lanes' side. */
   readonly uplink: SpoolUplink;
+  /** Nobody waits for the disk: what is appended counts as kept. */
+  readonly isVolatile: boolean;
   readonly #parts: SpoolParts;
   readonly #saturation: Saturation;
   readonly #lost: Counter;
@@ -67,7 +73,8 @@ export class Spool {
   private constructor(parts: SpoolParts, options: SpoolOptions, epoch: SpoolEpoch) {
     this.#parts = parts;
     this.#saturation = new Saturation(options.bytesMax);
-    this.#segments = new SpoolSegments(options);
+    this.isVolatile = options.durability === 'memory';
+    this.#segments = new SpoolSegments({ ...options, isSynced: !this.isVolatile });
     const lanes = this.#lanes;
     this.uplink = new SpoolUplink(
       epoch,
@@ -90,7 +97,8 @@ export class Spool {
       'trunkline_spool_lost_total',
       'Records of the spool that were found damaged at the start, and are lost.',
     );
-    this.#commit = new GroupCommit<Pending>(parts, {
+    const commitParts = { ...parts, bounds: this.isVolatile ? writtenBehind : options.commit };
+    this.#commit = new GroupCommit<Pending>(commitParts, {
       write: (group, afresh) => this.#write(group, afresh),
       committed: (group) => {
         commits.add();
@@ -145,13 +153,18 @@ export class Spool {
     return this.#saturation.isOn;
   }
 
-  append(entry: SpoolEntry): number {
+  /** Answers the sequence, of a run that of its first publication. */
+  append(entry: SpoolInput): number {
     const epoch = epochOfEntry(entry);
     if (epoch !== null) this.uplink.adoptLog(epoch);
-    const sequence = this.#nextSequence++;
-    const record = recordOf(entry, (lane) => this.#lanes.assign(lane, sequence));
-    const bytes = encodeRecord(record);
-    this.#enqueue({ sequence, bytes, uplink: this.#noted(record, sequence), isState: false });
+    const count = entry.kind === 'run' ? entry.run.count : 1;
+    const sequence = this.#nextSequence;
+    this.#nextSequence += count;
+    const record = recordOf(entry, (lane) => this.#lanes.assign(lane, sequence, count));
+    if (record.kind === 'publication' && record.direction === 'down') {
+      this.#lanes.noteAppended(record.lane, record.place);
+    }
+    this.#enqueue({ sequence, count, record, bytes: encodeRecord(record) });
     return sequence;
   }
 
@@ -186,6 +199,8 @@ export class Spool {
   }
 
   async get(sequence: number): Promise<Publication | null> {
+    // Written behind: not there yet, perhaps.
+    if (sequence > this.#durableThrough) await this.#commit.idle();
     let found: Publication | null = null;
     await this.#segments.scanFrom(sequence, (scanned) => {
       const { record } = scanned;
@@ -208,20 +223,12 @@ export class Spool {
     await this.#segments.close();
   }
 
-  /** What goes up, for the lanes; null for all else. */
-  #noted(record: SpoolRecord, sequence: number): UplinkRecord | null {
-    if (record.kind !== 'publication') return null;
-    const { direction, lane, place: laneSequence, publication } = record;
-    if (direction === 'down') this.#lanes.noteAppended(lane, laneSequence);
-    return direction === 'up' ? { publication, sequence, lane, laneSequence } : null;
-  }
-
   #appendState(): void {
     const { laneSequences, logEpoch, positionsToKeep: positions } = this.#lanes;
     this.#isPositionDirty = false;
-    const state = { kind: 'state', laneSequences, logEpoch, positions } as const;
+    const record = { kind: 'state', laneSequences, logEpoch, positions } as const;
     const sequence = this.#nextSequence++;
-    this.#enqueue({ sequence, bytes: encodeRecord(state), uplink: null, isState: true });
+    this.#enqueue({ sequence, count: 1, record, bytes: encodeRecord(record) });
   }
 
   #enqueue(pending: Pending): void {
@@ -236,20 +243,19 @@ export class Spool {
       await this.#segments.startAfresh((group[0] as Pending).sequence);
       this.#isPositionDirty = true;
     }
-    await this.#segments.write(group.map((pending) => pending.bytes));
+    await this.#segments.write(group);
   }
 
   #announce(group: readonly Pending[]): void {
-    const uplink: UplinkRecord[] = [];
-    for (const pending of group) {
-      if (pending.isState) this.#stateThrough = pending.sequence;
-      if (pending.uplink === null) continue;
-      this.#lanes.markDurable(pending.uplink.lane, pending.uplink.laneSequence);
-      uplink.push(pending.uplink);
+    for (const { record, sequence, count } of group) {
+      if (record.kind === 'state') this.#stateThrough = sequence;
+      if (!goesUp(record)) continue;
+      this.#lanes.markDurable(record.lane, record.place + count - 1);
     }
-    this.#durableThrough = (group.at(-1) as Pending).sequence;
+    const last = group.at(-1) as Pending;
+    this.#durableThrough = last.sequence + last.count - 1;
     for (const listener of this.#durableListeners) listener(this.#durableThrough);
-    if (uplink.length > 0) this.uplink.announce(uplink);
+    this.uplink.announce(() => group.flatMap(uplinkRecords));
     this.#updateSaturation();
   }
 

@@ -1,16 +1,22 @@
 /**
  * What waits for the disk before it may be routed and acknowledged, in log order. Nothing leaves
- * here before the fdatasync that covers its record: acked means kept.
+ * here before the fdatasync that covers its record: acked means kept. Only when the edge was told
+ * to keep messages in memory does nothing wait.
  */
 import type { Ledger } from '../base/ledger.ts';
 import type { Publication } from '../base/publication.ts';
-import type { MessageLog, SpoolSource } from './ports.ts';
+import type { Run } from '../proto/run.ts';
+import type { LogEntry, MessageLog, SpoolSource } from './ports.ts';
 import type { Router } from './routing/router.ts';
+import type { Session } from './session.ts';
 
 interface Waiting {
   readonly sequence: number;
+  /** The last sequence that it takes. */
+  readonly through: number;
   /** Null for a release. */
-  readonly publication: Publication | null;
+  readonly what: Publication | Run | null;
+  readonly publisher: Session | null;
   readonly then: () => void;
 }
 
@@ -18,6 +24,15 @@ export interface AcceptanceParts {
   readonly ledger: Ledger;
   readonly messageLog: MessageLog;
   readonly router: Router;
+}
+
+/** Where a publication came from. */
+export interface PublicationSource {
+  readonly source: SpoolSource;
+  /** What the log notes of a kept session: see `LogPublication`. */
+  readonly clientId: string;
+  readonly packetId: number;
+  readonly publisher: Session | null;
 }
 
 export class Acceptance {
@@ -36,30 +51,47 @@ export class Acceptance {
   }
 
   /** Appends it; once durable it is routed and `then` runs, in the order of the calls. */
-  publish(
-    publication: Publication,
-    from: { readonly source: SpoolSource; readonly clientId: string; readonly packetId: number },
+  publish(publication: Publication, from: PublicationSource, then: () => void): void {
+    const { source, clientId, packetId, publisher } = from;
+    const kind = 'publication';
+    this.#append({ kind, publication, source, clientId, packetId }, { publisher, then });
+  }
+
+  /** The same for a run of a device. */
+  publishRun(
+    run: Run,
+    from: { readonly clientId: string; readonly publisher: Session },
     then: () => void,
   ): void {
-    const { source, clientId, packetId } = from;
-    const entry = { kind: 'publication', publication, source, clientId, packetId } as const;
-    const sequence = this.#parts.messageLog.append(entry);
-    this.#waiting.push({ sequence, publication, then });
+    const { clientId, publisher } = from;
+    this.#append({ kind: 'run', run, clientId }, { publisher, then });
   }
 
   /** PUBREL of a kept session. */
   release(clientId: string, packetId: number, then: () => void): void {
-    const sequence = this.#parts.messageLog.append({ kind: 'release', clientId, packetId });
-    this.#waiting.push({ sequence, publication: null, then });
+    this.#append({ kind: 'release', clientId, packetId }, { publisher: null, then });
+  }
+
+  #append(
+    entry: LogEntry,
+    { publisher, then }: { readonly publisher: Session | null; readonly then: () => void },
+  ): void {
+    const { messageLog } = this.#parts;
+    const sequence = messageLog.append(entry);
+    const through = sequence + (entry.kind === 'run' ? entry.run.count : 1) - 1;
+    const what =
+      entry.kind === 'publication' ? entry.publication : entry.kind === 'run' ? entry.run : null;
+    const waiting = { sequence, through, what, publisher, then };
+    if (messageLog.isVolatile) this.#take(waiting);
+    else this.#waiting.push(waiting);
   }
 
   #settle(through: number): void {
     for (;;) {
       const next = this.#waiting[this.#head];
-      if (next === undefined || next.sequence > through) break;
+      if (next === undefined || next.through > through) break;
       this.#head++;
-      if (next.publication !== null) this.#parts.router.route(next.publication, next.sequence);
-      next.then();
+      this.#take(next);
     }
     if (this.#head === this.#waiting.length) {
       this.#waiting = [];
@@ -68,5 +100,14 @@ export class Acceptance {
       this.#waiting = this.#waiting.slice(this.#head);
       this.#head = 0;
     }
+  }
+
+  #take({ what, sequence, publisher, then }: Waiting): void {
+    const { router } = this.#parts;
+    if (what !== null) {
+      if ('count' in what) router.routeRun(what, { sequence, publisher });
+      else router.route(what, { sequence, publisher });
+    }
+    then();
   }
 }

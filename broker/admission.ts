@@ -1,22 +1,26 @@
 /**
  * CONNECT: what is checked before a client may have its session, and how the two are joined.
- * Source: MQTT 3.1.1 sections 3.1 and 3.2.
+ * Source: MQTT 3.1.1 and MQTT 5, sections 3.1 and 3.2.
  */
-import { randomUUID } from 'node:crypto';
 import type { Clock } from '../base/clock.ts';
+import type { Limits } from '../base/config.ts';
 import type { Logger } from '../base/log.ts';
 import type { CounterFamily, Metrics } from '../base/metrics.ts';
 import { topicNameFault } from '../base/topic.ts';
-import type { ConnectPacket, Will } from './aedes-host.ts';
+import type { ConnectPacket } from './aedes-host.ts';
 import type { Authenticate } from './authenticate.ts';
 import type { Authorize, Principal } from './authorize.ts';
+import type { ConnectRequest, Will } from './connect-request.ts';
 import type { Connection } from './connection/connection.ts';
 import type { CloseReason } from './connection/connection-port.ts';
-import { connackCodes, connackFrame, connackUnsupportedVersion5 } from './connection/frames.ts';
+import type { Refusal } from './connection/dialect.ts';
+import { connackCodes } from './connection/frames.ts';
+import { reasonCodes } from './mqtt5/reason-codes.ts';
 import type { Session } from './session.ts';
 import type { Sessions } from './sessions.ts';
 import type { StateStore } from './store/state-store.ts';
 import type { Takeover } from './takeover.ts';
+import type { Wills } from './wills.ts';
 
 export interface AdmissionParts {
   readonly log: Logger;
@@ -27,6 +31,9 @@ export interface AdmissionParts {
   readonly takeover: Takeover;
   readonly sessions: Sessions;
   readonly store: StateStore;
+  readonly wills: Wills;
+  readonly limits: Pick<Limits, 'session_expiry_seconds'>;
+  readonly assignClientId: () => string;
 }
 
 /** A client between CONNECT and the end of its connection. */
@@ -43,7 +50,7 @@ const protocolNames = new Map([
 
 export class Admission {
   readonly #parts: AdmissionParts;
-  readonly #connects = new WeakMap<Connection, ConnectPacket>();
+  readonly #requests = new WeakMap<Connection, ConnectRequest>();
   readonly #admitted = new WeakMap<Connection, Admitted>();
   readonly #refusals: CounterFamily;
 
@@ -63,75 +70,76 @@ export class Admission {
 
   /** Checks CONNECT itself; false when it was answered with a refusal. */
   connecting(connection: Connection, packet: ConnectPacket): boolean {
-    const version = packet.protocolVersion & 0x7f;
-    if (version === 5) {
-      // Said in the client's own protocol, so that it can fall back to 3.1.1.
-      return this.#refuse(connection, 'protocol-version', connackUnsupportedVersion5());
+    // [MQTT-3.1.3-8] no identifier, so nothing to keep a session under.
+    if (packet.clientId === '' && !packet.clean) {
+      return this.#refuse(connection, 'client-id-empty', {
+        returnCode: connackCodes.identifierRejected,
+        reasonCode: reasonCodes.clientIdentifierNotValid,
+        reasonString: 'The client identifier is empty.',
+      });
     }
-    if (version !== 3 && version !== 4) {
-      return this.#refuse(
-        connection,
-        'protocol-version',
-        connackFrame(connackCodes.unacceptableProtocol),
-      );
-    }
-    if (packet.clientId === '') {
-      // [MQTT-3.1.3-8] no identifier, so nothing to keep a session under.
-      if (!packet.clean) {
-        return this.#refuse(
-          connection,
-          'client-id-empty',
-          connackFrame(connackCodes.identifierRejected),
-        );
-      }
-      packet.clientId = `auto-${randomUUID()}`;
-    }
-    if (packet.will !== undefined && !this.#isWillValid(packet)) {
-      return this.#refuse(connection, 'will-invalid', connackFrame(connackCodes.notAuthorized));
-    }
-    this.#connects.set(connection, packet);
+    if (packet.clientId === '') packet.clientId = this.#parts.assignClientId();
+    const request = connection.request ?? this.#requestOf(packet);
+    const refusal = request.will === null ? null : this.#willRefusal(request, request.will);
+    if (refusal !== null) return this.#refuse(connection, 'will-invalid', refusal);
+    this.#requests.set(connection, request);
     return true;
   }
 
   /** Credentials, then ownership of the identifier, then the session. 0 or a CONNACK code. */
   async admit(connection: Connection): Promise<number> {
-    const packet = this.#connects.get(connection);
-    if (packet === undefined) return connackCodes.serverUnavailable;
-    const username = packet.username ?? '';
-    if (!this.#parts.authenticate(username, packet.password ?? Buffer.alloc(0))) {
+    const request = this.#requests.get(connection);
+    if (request === undefined) return connackCodes.serverUnavailable;
+    const { clientId, username, password, cleanStart } = request;
+    const isKnown = request.isAuthenticated || this.#parts.authenticate(username, password);
+    if (!isKnown) {
       this.#count('credentials', connection);
       return connackCodes.badCredentials;
     }
-    const { clientId } = packet;
     const isOwner = await this.#parts.takeover.claim(clientId, connection);
     if (!isOwner) return connackCodes.serverUnavailable;
-    const { session, wasPresent, isDurable } = this.#parts.sessions.open({
-      clientId,
-      isKept: !packet.clean,
-      username,
+    const expirySeconds = request.sessionExpirySeconds;
+    const opened = this.#parts.sessions.open({ clientId, username, cleanStart, expirySeconds });
+    connection.sessionPresent = opened.wasPresent;
+    this.#admitted.set(connection, {
+      principal: { clientId, username },
+      session: opened.session,
     });
-    connection.sessionPresent = wasPresent;
-    this.#admitted.set(connection, { principal: { clientId, username }, session });
-    // What CONNACK says of the session must hold after a crash too.
-    if (!isDurable) await this.#parts.store.commit();
+    const hasWillChanged = await this.#parts.wills.replace(clientId, connection, request.will);
+    // What CONNACK says of the session must hold after a crash too, and so must the will.
+    if (hasWillChanged || !opened.isDurable) await this.#parts.store.commit();
     return 0;
   }
 
   /** CONNACK is out: the session has its connection. */
   attach(connection: Connection): Admitted | undefined {
     const admitted = this.#admitted.get(connection);
-    const packet = this.#connects.get(connection);
-    if (admitted === undefined || packet === undefined) return undefined;
+    const request = this.#requests.get(connection);
+    if (admitted === undefined || request === undefined) return undefined;
     const facts = {
-      protocol: protocolNames.get(packet.protocolVersion & 0x7f) ?? '',
+      protocol: protocolNames.get(request.version) ?? '',
       listener: connection.listener,
       remoteAddress: connection.remoteAddress,
-      keepAliveSeconds: packet.keepalive,
+      keepAliveSeconds: request.keepAliveSeconds,
     };
-    admitted.session.connected(connection, facts, this.#parts.clock.now());
-    this.#parts.sessions.save(admitted.session);
-    this.#connects.delete(connection);
+    const { session } = admitted;
+    session.protocolVersion = request.version;
+    session.connected(connection, facts, this.#parts.clock.now());
+    this.#parts.sessions.save(session);
+    this.#requests.delete(connection);
+    // It carries the password and the will.
+    connection.request = null;
     return admitted;
+  }
+
+  /** DISCONNECT says how long the session is to be kept from now on. */
+  keepSession(connection: Connection, expirySeconds: number): void {
+    const session = this.#admitted.get(connection)?.session;
+    if (session !== undefined) session.expirySeconds = expirySeconds;
+  }
+
+  isSubscribed(connection: Connection, filter: string): boolean {
+    return this.#admitted.get(connection)?.session.subscriptions.has(filter) ?? false;
   }
 
   /** The connection is gone: a kept session stays, another ends. Answers the session it had. */
@@ -144,26 +152,47 @@ export class Admission {
     // It may have been admitted but never attached.
     if (session.connection !== null && session.connection !== connection) return undefined;
     session.disconnected(reason, this.#parts.clock.now());
-    if (session.identity.isKept) this.#parts.sessions.save(session);
+    const { clientId, expirySeconds } = session;
+    this.#parts.wills.connectionEnded(clientId, connection, {
+      isWanted: reason !== 'disconnected',
+      keptSeconds: expirySeconds,
+    });
+    if (expirySeconds > 0) this.#parts.sessions.save(session);
     else this.#parts.sessions.end(session);
     return session;
   }
 
-  /** A will is a publish: it is checked like one. */
-  #isWillValid(packet: ConnectPacket): boolean {
-    const { topic, qos } = packet.will as Will;
-    const principal = { clientId: packet.clientId, username: packet.username ?? '' };
-    return (
-      topicNameFault(topic) === null &&
-      qos <= 2 &&
-      this.#parts.authorize(principal, 'publish', topic)
-    );
+  #requestOf(packet: ConnectPacket): ConnectRequest {
+    const { clientId, clean, keepalive, protocolVersion, username, password, will } = packet;
+    return {
+      version: (protocolVersion & 0x7f) === 3 ? 3 : 4,
+      clientId,
+      cleanStart: clean,
+      sessionExpirySeconds: clean ? 0 : this.#parts.limits.session_expiry_seconds,
+      keepAliveSeconds: keepalive,
+      username: username ?? '',
+      password: password ?? Buffer.alloc(0),
+      will: will === undefined ? null : { ...will, properties: null, delaySeconds: 0 },
+      isAuthenticated: false,
+    };
   }
 
-  #refuse(connection: Connection, reason: string, frame: Buffer): false {
+  /** A will is a publish: it is checked like one. */
+  #willRefusal({ clientId, username }: ConnectRequest, { topic, qos }: Will): Refusal | null {
+    const returnCode = connackCodes.notAuthorized;
+    const fault = qos > 2 ? 'has a QoS above 2' : topicNameFault(topic);
+    if (fault !== null) {
+      const reasonString = `The will ${fault}.`;
+      return { returnCode, reasonCode: reasonCodes.topicNameInvalid, reasonString };
+    }
+    if (this.#parts.authorize({ clientId, username }, 'publish', topic)) return null;
+    const reasonString = 'The client may not publish its will.';
+    return { returnCode, reasonCode: reasonCodes.notAuthorized, reasonString };
+  }
+
+  #refuse(connection: Connection, reason: string, refusal: Refusal): false {
     this.#count(reason, connection);
-    connection.send(frame);
-    connection.end('refused');
+    connection.refuse(refusal);
     return false;
   }
 

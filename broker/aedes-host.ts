@@ -1,14 +1,15 @@
 /**
  * The one file that names Aedes. It holds the device sessions as a protocol state: CONNECT and its
- * refusals, keep alive, will, SUBSCRIBE, UNSUBSCRIBE, PINGREQ, DISCONNECT. Messages never pass
- * through it: PUBLISH and its acknowledgements are taken out before Aedes sees the bytes.
+ * refusals, keep alive, SUBSCRIBE, UNSUBSCRIBE, PINGREQ. Messages never pass through it: PUBLISH and
+ * its acknowledgements are taken out before Aedes sees the bytes, and wills out of CONNECT. MQTT 5 is
+ * translated before and behind it.
  *
  * What of its insides is leaned on, for the pinned version 1.2.0 and asserted when it opens:
  * - `handle(conn)` takes an object that reads (`read`, 'readable'), writes (`write`, `cork`) and
  *   ends (`destroy`, 'close'); it need not be a stream.
  * - the order of CONNECT: preConnect, authenticate, persistence calls, CONNACK, `clientReady`.
  * - `client._keepaliveTimer`, refreshed here for packets that Aedes does not see.
- * - a will leaves by `mq.emit`; with our persistence nothing else does, but for `$SYS`.
+ * - `preConnect` may change the packet: a will that it takes out is not there.
  */
 import { Readable } from 'node:stream';
 import { Aedes, type AedesOptions, type AuthenticateError, type Client } from 'aedes';
@@ -28,14 +29,13 @@ export interface ConnectPacket {
   readonly protocolVersion: number;
   readonly username?: string;
   readonly password?: Buffer;
-  readonly will?: Will;
-}
-
-export interface Will {
-  readonly topic: string;
-  readonly payload: Buffer;
-  readonly qos: Qos;
-  readonly retain: boolean;
+  /** Taken out before Aedes goes on: wills are the broker's own. */
+  will?: {
+    readonly topic: string;
+    readonly payload: Buffer;
+    readonly qos: Qos;
+    readonly retain: boolean;
+  };
 }
 
 /** What Aedes asks of the broker, in the order of a connection's life. */
@@ -44,20 +44,16 @@ export interface HostHooks {
   connecting(connection: Connection, packet: ConnectPacket): boolean;
   /** 0 lets it in; else a CONNACK return code. */
   admit(connection: Connection): Promise<number>;
-  keepWill(connection: Connection, will: Will): Promise<void>;
   /** CONNACK success is written. */
   ready(connection: Connection): void;
-  /** The granted QoS, or null for refused; durable for a kept session. */
-  grant(connection: Connection, filter: string, qos: Qos): Promise<Qos | null>;
+  /** Whether the filter is granted as it was asked for; durable for a kept session. */
+  grant(connection: Connection, filter: string): Promise<boolean>;
   /** SUBACK is written. */
   granted(connection: Connection, filters: readonly string[]): void;
   /** Of a kept session, durable before UNSUBACK. */
   revoke(connection: Connection, filters: readonly string[]): Promise<void>;
   /** Of a clean session, in the turn in which UNSUBACK is written. */
   revoked(connection: Connection, filters: readonly string[]): void;
-  /** The connection ended without DISCONNECT. */
-  publishWill(will: Will): Promise<void>;
-  dropWill(clientId: string): void;
 }
 
 interface AedesClient extends Client {
@@ -75,7 +71,7 @@ export class AedesHost {
   static async open(hooks: HostHooks): Promise<AedesHost> {
     const aedes = await Aedes.createBroker({
       ...optionsFor(hooks),
-      mq: messageQueueFor(hooks),
+      mq: messageQueue,
       persistence: persistenceFor(hooks),
       heartbeatInterval: idleIntervalMs,
       drainTimeout: 0,
@@ -121,7 +117,9 @@ function optionsFor(hooks: HostHooks): AedesOptions {
   return {
     preConnect(client, packet, done) {
       const connect = packet as unknown as ConnectPacket;
-      done(null, hooks.connecting((client as AedesClient).conn, connect));
+      const isLetIn = hooks.connecting((client as AedesClient).conn, connect);
+      delete connect.will;
+      done(null, isLetIn);
     },
     authenticate(client, _username, _password, done) {
       hooks.admit((client as AedesClient).conn).then(
@@ -130,36 +128,24 @@ function optionsFor(hooks: HostHooks): AedesOptions {
       );
     },
     authorizeSubscribe(client, subscription, done) {
-      const { topic, qos } = subscription;
-      hooks.grant((client as AedesClient).conn, topic, qos as Qos).then(
-        (granted) => done(null, granted === null ? null : subscription),
+      hooks.grant((client as AedesClient).conn, subscription.topic).then(
+        (isGranted) => done(null, isGranted ? subscription : null),
         (error: Error) => done(error),
       );
     },
-    // Only wills come here; they were checked at CONNECT.
+    // Nothing is published through Aedes.
     authorizePublish: (_client, _packet, done) => done(),
   };
 }
 
 /** An emitter that delivers nothing and never recurses: sessions are served by our own routing. */
-function messageQueueFor(hooks: HostHooks) {
-  return {
-    on: (_topic: string, _listener: unknown, done?: () => void) => done?.(),
-    removeListener: (_topic: string, _listener: unknown, done?: () => void) => done?.(),
-    close: (done: () => void) => done(),
-    emit(packet: Will, done: (error?: Error) => void): void {
-      if (packet.topic.startsWith('$SYS/')) {
-        done();
-        return;
-      }
-      const { topic, payload, qos, retain } = packet;
-      hooks.publishWill({ topic, payload: Buffer.from(payload), qos, retain }).then(
-        () => done(),
-        (error: Error) => done(error),
-      );
-    },
-  };
-}
+const messageQueue = {
+  on: (_topic: string, _listener: unknown, done?: () => void) => done?.(),
+  removeListener: (_topic: string, _listener: unknown, done?: () => void) => done?.(),
+  close: (done: () => void) => done(),
+  // Only what Aedes says of itself under `$SYS` comes here.
+  emit: (_packet: unknown, done: (error?: Error) => void) => done(),
+};
 
 /** Aedes keeps nothing itself: sessions, queues and retained messages are the broker's. */
 function persistenceFor(hooks: HostHooks) {
@@ -178,8 +164,8 @@ function persistenceFor(hooks: HostHooks) {
     createRetainedStreamCombi: noStream,
     outgoingStream: noStream,
     outgoingEnqueueCombi: nothing,
-    putWill: (client: AedesClient, will: Will) => hooks.keepWill(client.conn, will),
-    delWill: async ({ id }: { id: string }) => hooks.dropWill(id),
+    putWill: nothing,
+    delWill: nothing,
     streamWill: noStream,
   };
 }

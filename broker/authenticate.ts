@@ -22,3 +22,28 @@ export function createAuthenticate(auth: Config['auth']): Authenticate {
     return timingSafeEqual(given, expected ?? nobody) && expected !== undefined;
   };
 }
+
+/** What one step of enhanced authentication comes to. */
+export type AuthenticationStep =
+  /** Sent to the client, which answers. */
+  | { readonly kind: 'challenge'; readonly data: Buffer | null }
+  /** The user name stands for the client from now on; without one, that of CONNECT does. */
+  | { readonly kind: 'accepted'; readonly data: Buffer | null; readonly username?: string }
+  | { readonly kind: 'refused' };
+
+/** One client's way through a method; several steps, one at a time. */
+export interface AuthenticationExchange {
+  /** `data` is what the client sent, null for none. */
+  step(data: Buffer | null): Promise<AuthenticationStep>;
+}
+
+/** Enhanced authentication of MQTT 5 (section 4.12): methods of challenge and response. */
+export interface EnhancedAuthenticate {
+  /** Null when the method is not offered. Called anew for a re-authentication. */
+  begin(
+    method: string,
+    client: { readonly clientId: string; readonly username: string },
+  ): AuthenticationExchange | null;
+}
+
+export const noEnhancedAuthenticate: EnhancedAuthenticate = { begin: () => null };

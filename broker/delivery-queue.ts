@@ -5,7 +5,7 @@
 import { BoundedQueue } from '../base/bounded-queue.ts';
 import type { Limits } from '../base/config.ts';
 import { publicationBytes } from '../base/publication.ts';
-import { type Delivery, detached, type OutboxParts } from './delivery.ts';
+import { type Delivery, detached, type OutboxParts, withPublication } from './delivery.ts';
 
 /** Bytes of a reference without payload, for the queue's bound. */
 const referenceBytes = 32;
@@ -45,7 +45,7 @@ export class DeliveryQueue {
   async load(delivery: Delivery): Promise<Delivery | null> {
     if (delivery.publication !== null) return delivery;
     const publication = await this.#read(delivery.sequence);
-    return publication === null ? null : detached({ ...delivery, publication });
+    return publication === null ? null : detached(withPublication(delivery, publication));
   }
 
   /** Takes up to `count` deliveries with their messages, and no more than about `bytesMax`. */

@@ -1,25 +1,38 @@
 /** One message on its way to one session, and what the outbox needs to see it through. */
+import type { Clock } from '../base/clock.ts';
 import type { Ledger } from '../base/ledger.ts';
 import { type Publication, type Qos, withPayload } from '../base/publication.ts';
+import type { FrameForm, Run } from '../proto/run.ts';
+import type { ConnectionTerms } from './connection/connection-port.ts';
 import type { SessionJournal } from './session-journal.ts';
 
 /** Where frames go while the session is connected. */
 export interface FrameSink {
-  send(bytes: Buffer): void;
+  readonly version: FrameForm;
+  readonly terms: ConnectionTerms;
   readonly backlogBytes: number;
+  send(bytes: Buffer): void;
+  sendRange(buffer: Buffer, start: number, end: number): void;
 }
 
 export interface Delivery {
   /** Place in the log; 0 for what is not in it. */
   readonly sequence: number;
   readonly qos: Qos;
-  /** Set for retained messages that answer a new subscription. */
+  /** Set for retained messages that answer a new subscription, and for those that are to be
+   * delivered as they were published. */
   readonly retain: boolean;
   /** Null when it has to be read from the log. */
   readonly publication: Publication | null;
+  /** Of the subscriptions that asked for it. */
+  readonly identifiers: readonly number[];
+  /** Who owes it in the session's place: a shared subscription, whose members share its messages.
+   * Null for the session itself. */
+  readonly owner: SessionJournal | null;
 }
 
 export interface OutboxParts {
+  readonly clock: Clock;
   readonly ledger: Ledger;
   /** Null for a session that ends with its connection. */
   readonly journal: SessionJournal | null;
@@ -31,8 +44,8 @@ export interface OutboxParts {
 }
 
 /** The log has the message: its place is enough until its turn comes. */
-export function referenceTo({ sequence, qos, retain }: Delivery): Delivery {
-  return { sequence, qos, retain, publication: null };
+export function referenceTo(delivery: Delivery): Delivery {
+  return withPublication(delivery, null);
 }
 
 /** What waits must not pin the chunk that it came in. */
@@ -40,7 +53,32 @@ export function detached(delivery: Delivery): Delivery {
   const { publication } = delivery;
   if (publication === null || publication.payload.buffer.byteLength < 4096) return delivery;
   if (publication.payload.length * 2 > publication.payload.buffer.byteLength) return delivery;
-  const { sequence, qos, retain } = delivery;
-  const own = withPayload(publication, Buffer.from(publication.payload));
-  return { sequence, qos, retain, publication: own };
+  return withPublication(delivery, withPayload(publication, Buffer.from(publication.payload)));
+}
+
+/** Every field is named: on the message path a spread object costs many times more. */
+export function withPublication(delivery: Delivery, publication: Publication | null): Delivery {
+  return {
+    sequence: delivery.sequence,
+    qos: delivery.qos,
+    retain: delivery.retain,
+    publication,
+    identifiers: delivery.identifiers,
+    owner: delivery.owner,
+  };
+}
+
+const noIdentifiers: readonly number[] = [];
+
+/** A run taken apart; the sequence is that of its first, 0 for what is not in the log. */
+export function deliveriesOf(run: Run, sequence: number, qos: Qos): Delivery[] {
+  const step = sequence === 0 ? 0 : 1;
+  return run.publications().map((publication, index) => ({
+    sequence: sequence + index * step,
+    qos,
+    retain: false,
+    publication,
+    identifiers: noIdentifiers,
+    owner: null,
+  }));
 }

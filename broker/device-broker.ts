@@ -11,15 +11,20 @@ import type { CounterFamily, Metrics } from '../base/metrics.ts';
 import { Acceptance } from './acceptance.ts';
 import { Admission } from './admission.ts';
 import { AedesHost } from './aedes-host.ts';
-import { createAuthenticate } from './authenticate.ts';
+import {
+  createAuthenticate,
+  type EnhancedAuthenticate,
+  noEnhancedAuthenticate,
+} from './authenticate.ts';
 import { authorize } from './authorize.ts';
 import { registerGauges } from './broker-gauges.ts';
+import { type ServerTerms, serverTerms } from './connect-request.ts';
 import { Connection } from './connection/connection.ts';
 import type { CloseReason } from './connection/connection-port.ts';
 import { Downlink } from './downlink.ts';
 import { hostHooks } from './host-hooks.ts';
 import { Inbox } from './inbox.ts';
-import { type Arrival, type ListenerName, Listeners } from './listeners.ts';
+import { type Arrival, type Doors, Listeners, type OpenDoors } from './listeners.ts';
 import { Parking } from './parking.ts';
 import type { LocalDelivery, MessageLog, SessionListener, Uplink } from './ports.ts';
 import { recover } from './recovery.ts';
@@ -33,7 +38,6 @@ import { Takeover } from './takeover.ts';
 import { Wills } from './wills.ts';
 
 const sweepMs = 1_000;
-const expireMs = 60_000;
 
 export interface DeviceBrokerParts {
   readonly log: Logger;
@@ -43,6 +47,10 @@ export interface DeviceBrokerParts {
   readonly messageLog: MessageLog;
   readonly uplink: Uplink;
   readonly sessionListener: SessionListener;
+  /** Methods of enhanced authentication; none when it is left out. */
+  readonly enhancedAuthenticate?: EnhancedAuthenticate;
+  /** Names clients that leave it to the server. */
+  readonly assignClientId?: () => string;
 }
 
 export class DeviceBroker {
@@ -62,8 +70,9 @@ export class DeviceBroker {
   readonly #wills: Wills;
   readonly #feed: SessionFeed;
   readonly #startedAt: number;
+  readonly #serverTerms: ServerTerms;
   #host: AedesHost | null = null;
-  #listeners: Listeners | null = null;
+  #doors: Doors | null = null;
   #stops: (() => void)[] = [];
   #flushedThrough = 0;
   #isClosing = false;
@@ -74,50 +83,40 @@ export class DeviceBroker {
     this.#config = config;
     this.#store = store;
     this.#startedAt = clock.now();
+    this.#serverTerms = serverTerms(config, parts.assignClientId);
     this.#closed = metrics.counters(
       'trunkline_connections_closed_total',
       'Connections of devices that ended, by reason.',
       'reason',
     );
-    this.#retained = new Retained(store, messageLog);
+    this.#retained = new Retained({ log, clock, ledger, store, messageLog }, config.limits);
     this.#router = new Router({ ledger, uplink, retained: this.#retained });
     this.#parking = new Parking({ log, store, messageLog });
+    const flow = { router: this.#router, retained: this.#retained, messageLog };
+    const common = { ...flow, log, clock, ledger, store };
     this.#sessions = new Sessions(
       {
-        ...{ log, clock, ledger, store, messageLog, router: this.#router },
-        ...{ parking: this.#parking, listener: sessionListener },
+        ...{ ...common, parking: this.#parking, listener: sessionListener },
+        onEnded: (session) => this.#wills.sessionEnded(session.clientId),
       },
       config.limits,
     );
-    const common = {
-      router: this.#router,
-      retained: this.#retained,
-      ledger,
-      messageLog,
-      clock,
-      store,
-    };
     this.#acceptance = new Acceptance(common);
     this.#feed = new SessionFeed(clock, this.#sessions, sessionListener);
+    this.#wills = new Wills({ ...common, acceptance: this.#acceptance, uplink });
     this.#admission = new Admission({
-      log,
-      clock,
-      metrics,
-      authorize,
+      ...{ ...common, metrics, authorize, limits: config.limits },
+      ...{ takeover: new Takeover(), sessions: this.#sessions, wills: this.#wills },
       authenticate: createAuthenticate(config.auth),
-      takeover: new Takeover(),
-      sessions: this.#sessions,
-      store,
+      assignClientId: this.#serverTerms.assignClientId,
     });
     this.#subscriptions = new Subscriptions({
       ...common,
-      log,
       authorize,
       limits: config.limits,
       admission: this.#admission,
       onChanged: (session) => this.#feed.changed(session),
     });
-    this.#wills = new Wills({ ...common, acceptance: this.#acceptance, uplink });
     this.#downlink = new Downlink({ ...common, acceptance: this.#acceptance });
     registerGauges(metrics, {
       sessions: this.#sessions,
@@ -142,16 +141,16 @@ export class DeviceBroker {
     }
   }
 
-  /** Lets devices in. Throws what `Listeners.open` throws. */
-  async listen(): Promise<void> {
-    this.#listeners = await Listeners.open(this.#parts.log, {
+  /** Lets devices in. Throws what opening the doors throws. */
+  async listen(openDoors: OpenDoors = Listeners.open): Promise<void> {
+    this.#doors = await openDoors(this.#parts.log, {
       config: this.#config,
       onArrival: (arrival) => this.#arrive(arrival),
     });
   }
 
-  get ports(): ReadonlyMap<ListenerName, number> {
-    return this.#listeners?.ports ?? new Map();
+  get ports(): Doors['ports'] {
+    return this.#doors?.ports ?? new Map();
   }
 
   readonly localDelivery: LocalDelivery = {
@@ -173,12 +172,13 @@ export class DeviceBroker {
     this.#isClosing = true;
     for (const stop of this.#stops) stop();
     // Listeners close when their last connection has: both at once.
-    const listenersClosed = this.#listeners?.close();
+    const doorsClosed = this.#doors?.close();
     for (const connection of [...this.#connections]) connection.end('shutting-down');
-    // Closes reach Aedes in the next turn, and their wills the log in the one after.
+    // Closes reach Aedes in the next turn.
     await new Promise<void>((resolve) => setImmediate(() => setImmediate(resolve)));
     await this.#host?.close();
-    await listenersClosed;
+    await doorsClosed;
+    await this.#wills.close();
     await this.#parking.close();
     await this.#store.close();
   }
@@ -193,7 +193,9 @@ export class DeviceBroker {
       router: this.#router,
       retained: this.#retained,
     });
-    const wills = await this.#wills.publishLeftOver();
+    const wills = await this.#wills.restore(
+      (clientId) => this.#sessions.get(clientId)?.expirySeconds ?? 0,
+    );
     log.info({ ...recovered, wills, retained: this.#retained.count }, 'broker recovered');
     // The log keeps what sessions owe, and what the state store has not written yet.
     messageLog.addHolder(() => Math.min(this.#sessions.lowestOwed(), this.#flushedThrough + 1));
@@ -205,15 +207,10 @@ export class DeviceBroker {
         log,
         admission: this.#admission,
         subscriptions: this.#subscriptions,
-        wills: this.#wills,
         attach: (connection) => this.#attach(connection),
       }),
     );
-    this.#stops = [
-      clock.every(sweepMs, () => this.#sweep()),
-      clock.every(expireMs, () => this.#sessions.expire()),
-      this.#feed.start(),
-    ];
+    this.#stops = [clock.every(sweepMs, () => this.#sweep()), this.#feed.start()];
   }
 
   #arrive({ socket, listener, remoteAddress }: Arrival): void {
@@ -228,12 +225,15 @@ export class DeviceBroker {
       socket,
       {
         refreshKeepAlive: (one) => this.#host?.refreshKeepAlive(one),
+        isSubscribed: (one, filter) => this.#admission.isSubscribed(one, filter),
+        keepSession: (one, seconds) => this.#admission.keepSession(one, seconds),
         closed: (one, reason) => this.#detach(one, reason),
       },
       {
         listener,
         remoteAddress,
-        packetBytesMax: limits.packet_bytes,
+        server: this.#serverTerms,
+        enhanced: this.#parts.enhancedAuthenticate ?? noEnhancedAuthenticate,
         // Deliveries stop at `output_bytes`; twice that is reached by answers alone.
         backlogBytesMax: limits.output_bytes * 2,
       },
@@ -254,6 +254,7 @@ export class DeviceBroker {
         router: this.#router,
         uplink: this.#parts.uplink,
         authorize,
+        limits: this.#config.limits,
       },
       { session, connection, principal },
     );
@@ -284,6 +285,8 @@ export class DeviceBroker {
     }
     this.#parking.round(this.#sessions.journals());
     this.#sessions.retry();
+    this.#sessions.expire();
+    this.#retained.sweep();
     for (const session of this.#sessions) session.noteReceived();
     const through = this.#parts.messageLog.durableThrough;
     this.#store

@@ -44,7 +44,7 @@ export class Downlink {
   #route({ publication, position }: Item): void {
     // Retained without a position answers our new interest: it is state, not news.
     if (publication.retain && position === 0) this.#parts.retained.set(publication, 0);
-    else this.#parts.router.route(publication, 0);
+    else this.#parts.router.route(publication, fromElsewhere);
   }
 
   #spool(from: { lane: number; logEpoch: string }, item: Item): Promise<void> {
@@ -56,7 +56,10 @@ export class Downlink {
     const { lane, logEpoch } = from;
     const source = { kind: 'trunk', lane, logEpoch, position } as const;
     return new Promise((resolve) => {
-      this.#parts.acceptance.publish(publication, { source, clientId: '', packetId: 0 }, resolve);
+      const from = { source, clientId: '', packetId: 0, publisher: null };
+      this.#parts.acceptance.publish(publication, from, resolve);
     });
   }
 }
+
+const fromElsewhere = { sequence: 0, publisher: null } as const;

@@ -4,28 +4,33 @@ import type { Admission } from './admission.ts';
 import type { HostHooks } from './aedes-host.ts';
 import type { Connection } from './connection/connection.ts';
 import type { Subscriptions } from './subscriptions.ts';
-import type { Wills } from './wills.ts';
 
 export interface HostHookParts {
   readonly log: Logger;
   readonly admission: Admission;
   readonly subscriptions: Subscriptions;
-  readonly wills: Wills;
   /** CONNACK success is written: the session gets its connection. */
   readonly attach: (connection: Connection) => void;
 }
 
+/** From here up reason codes are failures. */
+const failure = 0x80;
+
 export function hostHooks(parts: HostHookParts): HostHooks {
-  const { log, admission, subscriptions, wills, attach } = parts;
+  const { log, admission, subscriptions, attach } = parts;
   return {
     connecting: (connection, packet) => admission.connecting(connection, packet),
     admit: (connection) => admission.admit(connection),
-    keepWill: async (connection, will) => {
-      const clientId = admission.of(connection)?.principal.clientId;
-      if (clientId !== undefined) await wills.keep(clientId, connection, will);
-    },
     ready: attach,
-    grant: (connection, filter, qos) => subscriptions.grant(connection, filter, qos),
+    grant: async (connection, filter) => {
+      // Aedes knows of the filter and its QoS alone: the rest of what is asked stands here.
+      const { subscribing } = connection;
+      const requested = subscribing?.of(filter);
+      if (subscribing === null || requested === undefined) return false;
+      const reasonCode = await subscriptions.grant(connection, requested);
+      if (reasonCode >= failure) subscribing.refuse(filter, reasonCode);
+      return reasonCode < failure;
+    },
     granted: (connection, filters) => {
       subscriptions.granted(connection, filters).catch((error: unknown) => {
         log.error({ err: error }, 'retained messages could not be sent');
@@ -33,7 +38,5 @@ export function hostHooks(parts: HostHookParts): HostHooks {
     },
     revoke: (connection, filters) => subscriptions.revoke(connection, filters),
     revoked: (connection, filters) => subscriptions.revoked(connection, filters),
-    publishWill: (will) => wills.publish(will),
-    dropWill: (clientId) => wills.drop(clientId),
   };
 }

@@ -1,25 +1,26 @@
 /**
  * What one client publishes: checks each PUBLISH, takes it in, and acknowledges it when it is kept.
- * Also hands the client's acknowledgements to its outbox.
- * Source: MQTT 3.1.1 sections 3.3 to 3.7 and 4.3.
+ * Publications of one topic that follow each other go on as a run, without being taken apart. Also
+ * hands the client's acknowledgements to its outbox.
+ * Source: MQTT 3.1.1 and MQTT 5, sections 3.3 to 3.7 and 4.3.
  */
-import { isUtf8 } from 'node:buffer';
 import type { Clock } from '../base/clock.ts';
 import type { Ledger } from '../base/ledger.ts';
 import type { Publication, Qos } from '../base/publication.ts';
-import { topicNameFault } from '../base/topic.ts';
+import { Run } from '../proto/run.ts';
 import type { Acceptance } from './acceptance.ts';
+import { AckReader } from './ack-reader.ts';
 import type { Authorize, Principal } from './authorize.ts';
+import { sendAcks } from './connection/acks.ts';
 import type { Connection } from './connection/connection.ts';
 import type { CloseReason, FlowSink } from './connection/connection-port.ts';
-import type { FrameScanner } from './connection/frame-scanner.ts';
-import { packetTypes, pubackFrame, pubcompFrame, pubrecFrame } from './connection/frames.ts';
+import { type FrameScanner, isOverlong } from './connection/frame-scanner.ts';
+import { ackFrame, ackHeads, packetTypes } from './connection/frames.ts';
 import type { Uplink } from './ports.ts';
+import { type Published, PublishReader } from './publish-reader.ts';
 import type { Router } from './routing/router.ts';
 import type { Session } from './session.ts';
-
-/** QoS 2 identifiers that a client may leave without PUBREL. */
-const unreleasedMax = 1_000;
+import type { KnownTopic } from './topic-cache.ts';
 
 export interface InboxParts {
   readonly clock: Clock;
@@ -28,17 +29,25 @@ export interface InboxParts {
   readonly router: Router;
   readonly uplink: Uplink;
   readonly authorize: Authorize;
+  readonly limits: InboxLimits;
+}
+
+export interface InboxLimits {
+  /** QoS 1 and 2 that a client may have under way; the Receive Maximum that MQTT 5 clients are told. */
+  readonly receive_maximum: number;
+  readonly topic_aliases: number;
 }
 
 export class Inbox implements FlowSink {
   readonly #parts: InboxParts;
   readonly #session: Session;
   readonly #connection: Connection;
-  readonly #principal: Principal;
-  /** The last topic and that it passed, since most devices publish few. */
-  #checkedTopic: string | null = null;
+  readonly #reader: PublishReader;
+  readonly #acks: AckReader;
   /** Publications of QoS 0 that take the durable path and are not through it. */
   #slowCount = 0;
+  /** Of QoS 1, taken in and not acknowledged. */
+  #unacknowledged = 0;
 
   constructor(
     parts: InboxParts,
@@ -47,7 +56,14 @@ export class Inbox implements FlowSink {
     this.#parts = parts;
     this.#session = who.session;
     this.#connection = who.connection;
-    this.#principal = who.principal;
+    const { clock, ledger, authorize, limits } = parts;
+    const form = who.connection.version;
+    const isAllowed = (topic: string) => authorize(who.principal, 'publish', topic);
+    this.#reader = new PublishReader(
+      { clock, ledger, isAllowed },
+      { form, aliasesMax: limits.topic_aliases },
+    );
+    this.#acks = new AckReader(parts.acceptance, who);
   }
 
   mustWait(scanner: FrameScanner): boolean {
@@ -64,84 +80,126 @@ export class Inbox implements FlowSink {
   }
 
   frame(scanner: FrameScanner): CloseReason | null {
-    if (scanner.type === packetTypes.publish) return this.#publish(scanner);
-    const wantedFlags = scanner.type === packetTypes.pubrel ? 2 : 0;
-    const isWhole = scanner.end - scanner.bodyStart === 2 && scanner.flags === wantedFlags;
-    if (!isWhole) return this.#malformed();
-    const packetId = scanner.buffer.readUInt16BE(scanner.bodyStart);
-    const { outbox } = this.#session;
-    switch (scanner.type) {
-      case packetTypes.puback:
-        outbox.acknowledge(packetId);
+    if (scanner.type !== packetTypes.publish) return this.#countFault(this.#acks.read(scanner));
+    const known = this.#reader.topicOf(scanner);
+    const isPlain = known !== null && this.#reader.isPlain(scanner, known);
+    if (isPlain && !isOverlong(scanner.buffer, scanner.start, scanner.bodyStart)) {
+      return this.#takeRun(scanner, known);
+    }
+    const published = this.#reader.read(scanner);
+    if (typeof published === 'string') return this.#countFault(published);
+    return this.#takeOne(published);
+  }
+
+  #countFault(fault: CloseReason | null): CloseReason | null {
+    if (fault === 'malformed') this.#parts.ledger.refused('malformed');
+    return fault;
+  }
+
+  /** As many as there are of this topic in what was received. */
+  #takeRun(scanner: FrameScanner, topic: KnownTopic): CloseReason | null {
+    const form = this.#connection.version;
+    const count = scanner.extendRun(topic.encoded, form);
+    const qos = ((scanner.flags >> 1) & 3) as Qos;
+    const acceptedAt = this.#parts.clock.now();
+    const topicBytes = topic.encoded.length - 2;
+    const { buffer, start, end } = scanner;
+    const run = new Run(
+      { topic: topic.name, topicBytes, qos, form, count, acceptedAt },
+      { buffer, start, end },
+    );
+    this.#session.receivedCount += count;
+    switch (qos) {
+      case 0:
+        this.#takeRunAtMostOnce(run);
         return null;
-      case packetTypes.pubrec:
-        outbox.received(packetId);
-        return null;
-      case packetTypes.pubcomp:
-        outbox.complete(packetId);
-        return null;
-      default:
-        this.#release(packetId);
-        return null;
+      case 1:
+        return this.#takeRunAtLeastOnce(run);
+      case 2:
+        return this.#takeRunExactlyOnce(run);
     }
   }
 
-  #publish(scanner: FrameScanner): CloseReason | null {
-    const { buffer, bodyStart, end, flags } = scanner;
-    const qos = (flags >> 1) & 3;
-    if (qos === 3 || bodyStart + 2 > end) return this.#malformed(); // [MQTT-3.3.1-4]
-    const topicStart = bodyStart + 2;
-    const topicEnd = topicStart + buffer.readUInt16BE(bodyStart);
-    const payloadStart = topicEnd + (qos > 0 ? 2 : 0);
-    if (payloadStart > end) return this.#malformed();
-    const packetId = qos > 0 ? buffer.readUInt16BE(topicEnd) : 0;
-    if (qos > 0 && packetId === 0) return this.#malformed(); // [MQTT-2.3.1-1]
-    const topicBytes = buffer.subarray(topicStart, topicEnd);
-    if (!isUtf8(topicBytes)) return this.#malformed(); // [MQTT-1.5.3-1]
-    const topic = topicBytes.toString('utf8');
-    const refusal = this.#check(topic);
-    if (refusal !== null) return refusal;
-    this.#session.receivedCount++;
-    const publication: Publication = {
-      topic,
-      payload: buffer.subarray(payloadStart, end),
-      qos: qos as Qos,
-      retain: (flags & 1) !== 0,
-      properties: null,
-      acceptedAt: this.#parts.clock.now(),
-      origin: '',
-    };
-    return this.#take(publication, packetId);
+  #takeRunAtMostOnce(run: Run): void {
+    const { ledger, router, uplink } = this.#parts;
+    if (this.#slowCount > 0) {
+      for (const publication of run.publications()) this.#takeAtMostOnce(publication);
+      return;
+    }
+    ledger.accepted[0].add(run.count);
+    if (uplink.wants(run.topic)) {
+      for (const publication of run.publications()) uplink.offer(publication);
+    }
+    router.routeRun(run, { sequence: 0, publisher: this.#session });
   }
 
-  #check(topic: string): CloseReason | null {
-    if (topic === this.#checkedTopic) return null;
-    if (topicNameFault(topic) !== null) {
-      this.#parts.ledger.refused('topic-invalid');
-      return 'malformed';
-    }
-    if (!this.#parts.authorize(this.#principal, 'publish', topic)) {
-      this.#parts.ledger.refused('not-authorized');
-      return 'not-authorized';
-    }
-    this.#checkedTopic = topic;
+  #takeRunAtLeastOnce(run: Run): CloseReason | null {
+    const { ledger, acceptance } = this.#parts;
+    if (!this.#hasRoom(1, run.count)) return 'receive-maximum-exceeded';
+    this.#unacknowledged += run.count;
+    const from = { clientId: this.#clientIdToNote(1), publisher: this.#session };
+    acceptance.publishRun(run, from, () => {
+      this.#unacknowledged -= run.count;
+      ledger.accepted[1].add(run.count);
+      sendAcks(this.#connection, ackHeads.puback, run.packetIds());
+    });
     return null;
   }
 
-  #take(publication: Publication, packetId: number): CloseReason | null {
+  #takeRunExactlyOnce(run: Run): CloseReason | null {
+    const { received } = this.#session;
+    const packetIds = run.packetIds();
+    const isNew =
+      new Set(packetIds).size === run.count && !packetIds.some((id) => received.has(id));
+    if (!isNew || !this.#hasRoom(2, run.count)) {
+      return this.#takeEachExactlyOnce(run, packetIds);
+    }
+    const unreleased = packetIds.map((packetId) => {
+      const one = { isDurable: false, isNoted: false };
+      received.set(packetId, one);
+      return one;
+    });
+    const from = { clientId: this.#clientIdToNote(2), publisher: this.#session };
+    this.#parts.acceptance.publishRun(run, from, () => {
+      for (const one of unreleased) one.isDurable = true;
+      this.#parts.ledger.accepted[2].add(run.count);
+      const { connection } = this.#session;
+      if (connection !== null) sendAcks(connection, ackHeads.pubrec, packetIds);
+    });
+    return null;
+  }
+
+  #takeEachExactlyOnce(run: Run, packetIds: readonly number[]): CloseReason | null {
+    for (const [index, publication] of run.publications().entries()) {
+      const fault = this.#takeExactlyOnce(publication, packetIds[index] as number);
+      if (fault !== null) return fault;
+    }
+    return null;
+  }
+
+  #takeOne({ publication, packetId, isAllowed }: Published): CloseReason | null {
+    if (!isAllowed) return this.#refuse(publication.qos, packetId);
+    this.#session.receivedCount++;
     switch (publication.qos) {
       case 0:
         this.#takeAtMostOnce(publication);
         return null;
       case 1:
-        this.#parts.acceptance.publish(publication, fromDevice, () => {
-          this.#parts.ledger.accepted[1].add();
-          this.#connection.send(pubackFrame(packetId));
-        });
-        return null;
+        return this.#takeAtLeastOnce(publication, packetId);
       case 2:
         return this.#takeExactlyOnce(publication, packetId);
     }
+  }
+
+  /** MQTT 5 has a reason code for it; before, there is only the end of the connection, or an
+   * acknowledgement that would say it was kept. */
+  #refuse(qos: Qos, packetId: number): CloseReason | null {
+    this.#parts.ledger.refused('not-authorized');
+    if (this.#connection.version === 4) return 'not-authorized';
+    if (qos === 0) return null;
+    const head = qos === 1 ? ackHeads.puback : ackHeads.pubrec;
+    this.#connection.send(ackFrame(head, packetId, notAuthorizedCode));
+    return null;
   }
 
   #takeAtMostOnce(publication: Publication): void {
@@ -150,57 +208,70 @@ export class Inbox implements FlowSink {
     // comes behind it takes the same, so that it does not overtake.
     if (publication.retain || this.#slowCount > 0) {
       this.#slowCount++;
-      acceptance.publish(publication, fromDevice, () => {
+      acceptance.publish(publication, this.#from(0, 0), () => {
         this.#slowCount--;
         ledger.accepted[0].add();
       });
       return;
     }
     ledger.accepted[0].add();
-    router.route(publication, 0);
+    router.route(publication, { sequence: 0, publisher: this.#session });
     uplink.offer(publication);
   }
 
-  #takeExactlyOnce(publication: Publication, packetId: number): CloseReason | null {
-    const { received, identity } = this.#session;
-    const known = received.get(packetId);
-    if (known !== undefined) {
-      this.#parts.ledger.repeats.add();
-      // Not yet durable: the first copy's PUBREC is still to come and answers this one too.
-      if (known.isDurable) this.#connection.send(pubrecFrame(packetId));
-      return null;
-    }
-    if (received.size >= unreleasedMax) return 'receive-maximum-exceeded';
-    const unreleased = { isDurable: false, isNoted: false };
-    received.set(packetId, unreleased);
-    const from = identity.isKept
-      ? { source: device, clientId: identity.clientId, packetId }
-      : fromDevice;
-    this.#parts.acceptance.publish(publication, from, () => {
-      unreleased.isDurable = true;
-      this.#parts.ledger.accepted[2].add();
-      this.#session.connection?.send(pubrecFrame(packetId));
+  #takeAtLeastOnce(publication: Publication, packetId: number): CloseReason | null {
+    if (!this.#hasRoom(1, 1)) return 'receive-maximum-exceeded';
+    this.#unacknowledged++;
+    this.#parts.acceptance.publish(publication, this.#from(1, 0), () => {
+      this.#unacknowledged--;
+      this.#parts.ledger.accepted[1].add();
+      this.#connection.send(ackFrame(ackHeads.puback, packetId));
     });
     return null;
   }
 
-  #release(packetId: number): void {
-    const { identity } = this.#session;
-    const wasKnown = this.#session.release(packetId);
-    const answer = () => this.#connection.send(pubcompFrame(packetId));
-    // The identifier may be used again as soon as PUBCOMP is out: the release must outlive a crash.
-    if (wasKnown && identity.isKept) {
-      this.#parts.acceptance.release(identity.clientId, packetId, answer);
-    } else {
-      answer();
+  #takeExactlyOnce(publication: Publication, packetId: number): CloseReason | null {
+    const { received } = this.#session;
+    const known = received.get(packetId);
+    if (known !== undefined) {
+      this.#parts.ledger.repeats.add();
+      // Not yet durable: the first copy's PUBREC is still to come and answers this one too.
+      if (known.isDurable) this.#connection.send(ackFrame(ackHeads.pubrec, packetId));
+      return null;
     }
+    if (!this.#hasRoom(2, 1)) return 'receive-maximum-exceeded';
+    const unreleased = { isDurable: false, isNoted: false };
+    received.set(packetId, unreleased);
+    this.#parts.acceptance.publish(publication, this.#from(2, packetId), () => {
+      unreleased.isDurable = true;
+      this.#parts.ledger.accepted[2].add();
+      this.#session.connection?.send(ackFrame(ackHeads.pubrec, packetId));
+    });
+    return null;
   }
 
-  #malformed(): CloseReason {
-    this.#parts.ledger.refused('malformed');
-    return 'malformed';
+  #from(qos: Qos, packetId: number) {
+    const clientId = this.#clientIdToNote(qos);
+    const noted = clientId === '' ? 0 : packetId;
+    return { source: device, clientId, packetId: noted, publisher: this.#session };
+  }
+
+  /** What the log must know of the publisher after a crash: whose packet identifiers these are, and
+   * whose own messages a "no local" subscription must not get. */
+  #clientIdToNote(qos: Qos): string {
+    const { identity, hasNoLocal } = this.#session;
+    return identity.isKept && (qos === 2 || hasNoLocal) ? identity.clientId : '';
+  }
+
+  /** Before MQTT 5 clients are not told of a bound, and only what has to be remembered has one. */
+  #hasRoom(qos: 1 | 2, count: number): boolean {
+    const { received } = this.#session;
+    const { receive_maximum } = this.#parts.limits;
+    if (this.#connection.version === 4)
+      return qos === 1 || received.size + count <= receive_maximum;
+    return this.#unacknowledged + received.size + count <= receive_maximum;
   }
 }
 
 const device = { kind: 'device' } as const;
-const fromDevice = { source: device, clientId: '', packetId: 0 };
+const notAuthorizedCode = 0x87;

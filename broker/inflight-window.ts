@@ -3,13 +3,19 @@
  * Identifiers are 1 to 65,535, none used twice at a time; the caller keeps below that many.
  * Source: MQTT 3.1.1 sections 2.3.1 and 4.4.
  */
+import type { Qos } from '../base/publication.ts';
 import type { Delivery } from './delivery.ts';
 
 export interface Inflight {
-  readonly delivery: Delivery;
+  /** Null for one that is never sent again, because its session ends with its connection. */
+  readonly delivery: Delivery | null;
+  readonly qos: Qos;
   /** PUBREC came: only PUBREL is owed. */
   isReleased: boolean;
 }
+
+/** One for all: nothing of it changes. */
+const passing: Inflight = { delivery: null, qos: 1, isReleased: false };
 
 export class InflightWindow {
   readonly #inflight = new Map<number, Inflight>();
@@ -29,11 +35,17 @@ export class InflightWindow {
 
   /** Gives it the next free identifier. */
   launch(delivery: Delivery): number {
-    do {
-      this.#last = this.#last === 65_535 ? 1 : this.#last + 1;
-    } while (this.#inflight.has(this.#last));
-    this.#inflight.set(this.#last, { delivery, isReleased: false });
-    return this.#last;
+    const packetId = this.#next();
+    this.#inflight.set(packetId, { delivery, qos: delivery.qos, isReleased: false });
+    return packetId;
+  }
+
+  /** The same for a message that is not sent again. */
+  launchPassing(qos: Qos): number {
+    const packetId = this.#next();
+    const inflight = qos === 1 ? passing : { delivery: null, qos, isReleased: false };
+    this.#inflight.set(packetId, inflight);
+    return packetId;
   }
 
   /** One that an earlier run had launched. */
@@ -54,7 +66,10 @@ export class InflightWindow {
     return [...this.#inflight];
   }
 
-  *deliveries(): Iterable<Delivery> {
-    for (const { delivery } of this.#inflight.values()) yield delivery;
+  #next(): number {
+    do {
+      this.#last = this.#last === 65_535 ? 1 : this.#last + 1;
+    } while (this.#inflight.has(this.#last));
+    return this.#last;
   }
 }

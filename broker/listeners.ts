@@ -34,13 +34,26 @@ export interface Arrival {
 export interface ListenersOptions {
   readonly config: Config;
   readonly onArrival: (arrival: Arrival) => void;
+  /** Listens on no port: connections come through `inject`, from a process that has the ports. */
+  readonly isInjected?: boolean;
 }
 
-export class Listeners {
-  readonly #log: Logger;
-  readonly #servers: Server[] = [];
-  readonly #webSocketServers: WebSocketServer[] = [];
+/** What lets devices in. */
+export interface Doors {
   /** Ports in use, by listener. */
+  readonly ports: ReadonlyMap<ListenerName, number>;
+  /** Stops taking connections; those that are open go on until their owner ends them. */
+  close(): Promise<void>;
+}
+
+export type OpenDoors = (log: Logger, options: ListenersOptions) => Promise<Doors>;
+
+export class Listeners implements Doors {
+  readonly #log: Logger;
+  readonly #servers = new Map<ListenerName, Server>();
+  readonly #webSocketServers: WebSocketServer[] = [];
+  /** HTTP connections that are no web sockets yet, with the timers that end them. */
+  readonly #upgrading = new Map<Duplex, NodeJS.Timeout>();
   readonly ports = new Map<ListenerName, number>();
 
   private constructor(log: Logger) {
@@ -59,29 +72,41 @@ export class Listeners {
     }
   }
 
-  /** Stops taking connections; those that are open go on until their owner ends them. */
+  /** A connection that another process has accepted, and not read from. */
+  inject(listener: ListenerName, socket: Socket): void {
+    const server = this.#servers.get(listener);
+    if (server === undefined) socket.destroy();
+    else server.emit('connection', socket);
+  }
+
   async close(): Promise<void> {
     for (const server of this.#webSocketServers.splice(0)) server.close();
+    for (const socket of this.#upgrading.keys()) socket.destroy();
+    const servers = [...this.#servers.values()];
+    this.#servers.clear();
     await Promise.all(
-      this.#servers.splice(0).map((server) => {
-        const closed = new Promise<void>((resolve) => server.close(() => resolve()));
-        if ('closeAllConnections' in server) (server as HttpServer).closeAllConnections();
-        return closed;
-      }),
+      servers.map((server) => new Promise<void>((resolve) => server.close(() => resolve()))),
     );
   }
 
-  async #openAll({ config, onArrival }: ListenersOptions): Promise<void> {
+  async #openAll({ config, onArrival, isInjected = false }: ListenersOptions): Promise<void> {
+    const add = async (name: ListenerName, server: Server) => {
+      this.#servers.set(name, server);
+      if (!isInjected) this.ports.set(name, await bindListener(name, server, config));
+      server.on('error', (error) =>
+        this.#log.error({ err: error, listener: name }, 'listener failed'),
+      );
+    };
     const plain = (listener: ListenerName) => (socket: Socket) => {
       socket.setNoDelay(true);
       // A client may send all it has and end its half: it still gets its answers.
       socket.allowHalfOpen = true;
       onArrival({ socket, listener, remoteAddress: addressOf(socket) });
     };
-    await this.#listen('mqtt', createTcpServer(plain('mqtt')), config);
+    await add('mqtt', createTcpServer(plain('mqtt')));
     const web = createHttpServer(refuseHttp);
     this.#serveWebSocket('ws', web, config, onArrival);
-    await this.#listen('ws', web, config);
+    await add('ws', web);
     if (config.tls.cert === '') return;
     // A handshake has no more time than the CONNECT behind it.
     const identity = { ...(await readIdentity(config.tls)), handshakeTimeout: connectMs };
@@ -89,29 +114,22 @@ export class Listeners {
     secure.on('tlsClientError', (error) => {
       this.#log.debug({ err: error, listener: 'mqtts' }, 'tls handshake failed');
     });
-    await this.#listen('mqtts', secure, config);
+    await add('mqtts', secure);
     const secureWeb = createHttpsServer(identity, refuseHttp);
     this.#serveWebSocket('wss', secureWeb, config, onArrival);
-    await this.#listen('wss', secureWeb, config);
+    await add('wss', secureWeb);
   }
 
-  async #listen(name: ListenerName, server: Server, config: Config): Promise<void> {
-    const { host, port } = config[name];
-    requireCredential({
-      name: `MQTT (${name})`,
-      host,
-      hasCredential: config.auth.users.length > 0 || config.auth.anonymous,
-      remedy: 'set auth.users, or auth.anonymous = true to let everybody in',
-    });
-    await new Promise<void>((resolve, reject) => {
-      server.once('error', (error) => reject(listenFault(name, { host, port }, error)));
-      server.listen({ host, port, backlog }, resolve);
-    });
-    server.on('error', (error) =>
-      this.#log.error({ err: error, listener: name }, 'listener failed'),
-    );
-    this.#servers.push(server);
-    this.ports.set(name, (server.address() as AddressInfo).port);
+  /** An HTTP request has no more time to become a web socket than the CONNECT behind it. */
+  #awaitUpgrade(socket: Duplex): void {
+    const timer = setTimeout(() => socket.destroy(), connectMs);
+    this.#upgrading.set(socket, timer);
+    socket.once('close', () => this.#stopWaiting(socket));
+  }
+
+  #stopWaiting(socket: Duplex): void {
+    clearTimeout(this.#upgrading.get(socket));
+    this.#upgrading.delete(socket);
   }
 
   #serveWebSocket(
@@ -120,6 +138,8 @@ export class Listeners {
     config: Config,
     onArrival: ListenersOptions['onArrival'],
   ): void {
+    const accepted = listener === 'wss' ? 'secureConnection' : 'connection';
+    server.on(accepted, (socket: Duplex) => this.#awaitUpgrade(socket));
     const webSockets = new WebSocketServer({
       server,
       path: config.ws.path,
@@ -135,6 +155,7 @@ export class Listeners {
       },
     });
     webSockets.on('connection', (webSocket, request) => {
+      this.#stopWaiting(request.socket);
       request.socket.setNoDelay(true);
       const socket = createWebSocketStream(webSocket);
       // [MQTT-6.0.0-1] text is not for MQTT.
@@ -148,6 +169,32 @@ export class Listeners {
     });
     this.#webSocketServers.push(webSockets);
   }
+}
+
+/**
+ * The port that the server listens on. Throws `port-in-use`, `address-unavailable` or `door-open`.
+ */
+export async function bindListener(
+  name: ListenerName,
+  server: Server,
+  config: Config,
+): Promise<number> {
+  const { host, port } = config[name];
+  requireCredential({
+    name: `MQTT (${name})`,
+    host,
+    hasCredential: config.auth.users.length > 0 || config.auth.anonymous,
+    remedy: 'set auth.users, or auth.anonymous = true to let everybody in',
+  });
+  await new Promise<void>((resolve, reject) => {
+    const fail = (error: Error) => reject(listenFault(name, { host, port }, error));
+    server.once('error', fail);
+    server.listen({ host, port, backlog }, () => {
+      server.off('error', fail);
+      resolve();
+    });
+  });
+  return (server.address() as AddressInfo).port;
 }
 
 function refuseHttp(_request: unknown, response: import('node:http').ServerResponse): void {

@@ -1,6 +1,7 @@
 /** What the broker needs from outside; `cli/` connects it to the bridge. */
 import type { Publication } from '../base/publication.ts';
 import type { Session } from '../proto/gen/trunkline/v1/session.ts';
+import type { Run } from '../proto/run.ts';
 
 /** Where a spooled publication came from. */
 export type SpoolSource =
@@ -18,8 +19,10 @@ export interface LogPublication {
   readonly kind: 'publication';
   readonly publication: Publication;
   readonly source: SpoolSource;
-  /** QoS 2 from a device with a kept session: who, and its packet identifier; else '' and 0. */
+  /** From a device with a kept session: who, where it must be known after a crash, which is for
+   * QoS 2 and for "no local"; else ''. */
   readonly clientId: string;
+  /** Of QoS 2 from a kept session; else 0. */
   readonly packetId: number;
 }
 
@@ -30,10 +33,18 @@ export interface LogRelease {
   readonly packetId: number;
 }
 
-export type LogEntry = LogPublication | LogRelease;
+/** A run of publications of one device; it takes a sequence for each. */
+export interface LogRun {
+  readonly kind: 'run';
+  readonly run: Run;
+  /** As of a publication; the packet identifiers are in the run. */
+  readonly clientId: string;
+}
 
-/** An entry with its place. Sequences count up by one across the whole log. */
-export type LoggedEntry = LogEntry & { readonly sequence: number };
+export type LogEntry = LogPublication | LogRun | LogRelease;
+
+/** An entry as it is read back, with its place. Sequences count up by one across the whole log. */
+export type LoggedEntry = (LogPublication | LogRelease) & { readonly sequence: number };
 
 /** The edge's durable log. */
 export interface MessageLog {
@@ -43,7 +54,9 @@ export interface MessageLog {
   readonly activeFrom: number;
   /** True when so much waits for the disk that publishers must pause. */
   readonly isSaturated: boolean;
-  /** Queues for the next group commit and returns its sequence. */
+  /** Nobody waits for the disk: what is appended counts as kept. */
+  readonly isVolatile: boolean;
+  /** Queues for the next group commit and returns its sequence, of a run that of its first. */
   append(entry: LogEntry): number;
   /** Calls after each group commit, in sequence order. */
   onDurable(listener: (through: number) => void): void;
@@ -61,6 +74,8 @@ export interface MessageLog {
 
 /** The broker's way up to the core. */
 export interface Uplink {
+  /** Whether anybody beyond this edge wants QoS 0 of the topic. */
+  wants(topic: string): boolean;
   /** A publication of QoS 0 that is not retained. Never waits. */
   offer(publication: Publication): void;
   /** The first session here wants the filter. Resolves true when the core's retained messages for

@@ -38,7 +38,7 @@ export async function recover(
   await restoreSessions(parts);
   const inflight = await restoreInflight(parts);
   await parts.parking.restore((publication, sequence) =>
-    owe(parts, { publication, sequence }, inflight),
+    owe(parts, { publication, sequence, clientId: '' }, inflight),
   );
   let entries = 0;
   for await (const chunk of messageLog.read(1)) {
@@ -57,12 +57,20 @@ async function restoreSessions({ store, sessions, router }: RecoveryParts): Prom
     ahead.set(row.client_id, known.add(row.sequence));
   }
   for (const row of await store.load<SessionRow>(store.sessions)) {
-    sessions.restore(row, ahead.get(row.client_id) ?? new Set());
+    // It was to end with its connection, which ended with the process.
+    if (row.expiry_seconds === 0) store.dropSession(row.client_id);
+    else sessions.restore(row, ahead.get(row.client_id) ?? new Set());
   }
   for (const row of await store.load<SubscriptionRow>(store.subscriptions)) {
     const session = sessions.get(row.client_id);
     if (session === undefined) continue;
-    const granted = { qos: row.qos as Qos, since: row.since };
+    const granted = {
+      qos: row.qos as Qos,
+      since: row.since,
+      noLocal: row.no_local === 1,
+      retainAsPublished: row.retain_as_published === 1,
+      identifier: row.identifier,
+    };
     session.subscriptions.set(row.filter, granted);
     // No core is connected yet: its retained messages come with the first interest.
     await router.subscribe(session, row.filter, granted);
@@ -84,7 +92,14 @@ async function restoreInflight({
     const session = sessions.get(row.client_id);
     if (session === undefined) continue;
     const { sequence } = row;
-    const delivery = { sequence, qos: 2, retain: false, publication: null } as const;
+    const delivery = {
+      sequence,
+      qos: 2,
+      retain: false,
+      publication: null,
+      identifiers: [],
+      owner: null,
+    } as const;
     session.outbox.restoreInflight(row.packet_id, delivery, row.is_released === 1);
     held.set(session, (held.get(session) ?? new Set()).add(sequence));
   }
@@ -105,24 +120,36 @@ function replay(
   if (isOfSession && entry.packetId > 0 && !publisher.received.has(entry.packetId)) {
     publisher.received.set(entry.packetId, { isDurable: true, isNoted: false });
   }
-  const { publication, sequence } = entry;
+  const { publication, sequence, clientId } = entry;
   if (publication.retain) parts.retained.set(publication, sequence);
-  if (!parts.parking.has(sequence)) owe(parts, { publication, sequence }, inflight);
+  if (!parts.parking.has(sequence)) owe(parts, { publication, sequence, clientId }, inflight);
 }
 
 /** Queues it for every kept session that wants it and has not had it; answers how many. */
 function owe(
   parts: RecoveryParts,
-  { publication, sequence }: { publication: Publication; sequence: number },
+  entry: {
+    readonly publication: Publication;
+    readonly sequence: number;
+    /** Of the publisher, where a subscription without its own messages may be its own. */
+    readonly clientId: string;
+  },
   inflight: Map<Session, Set<number>>,
 ): number {
+  const { publication, sequence, clientId } = entry;
+  const publisher = parts.sessions.get(clientId) ?? null;
   let owners = 0;
-  for (const [session, granted] of parts.router.wantedSince(publication.topic, sequence)) {
-    const qos = Math.min(granted, publication.qos) as Qos;
+  for (const target of parts.router.wantedSince(publication.topic, { sequence, publisher })) {
+    const { session, identifiers, retainAsPublished } = target;
+    const qos = Math.min(target.qos, publication.qos) as Qos;
     if (qos === 0 || session.journal === null || session.journal.isSettled(sequence)) continue;
     owners++;
     if (inflight.get(session)?.has(sequence) === true) session.journal.expect(sequence);
-    else session.outbox.deliver({ sequence, qos, retain: false, publication: null });
+    else {
+      const retain = retainAsPublished && publication.retain;
+      const delivery = { sequence, qos, retain, publication: null, identifiers, owner: null };
+      session.outbox.deliver(delivery);
+    }
   }
   return owners;
 }

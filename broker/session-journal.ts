@@ -3,7 +3,6 @@
  * through which one all are settled, and the QoS 2 handshakes under way. After a crash the log is
  * read again and this tells which of its entries the session has had.
  */
-import type { Delivery } from './delivery.ts';
 import type { StateStore } from './store/state-store.ts';
 
 export interface JournalParts {
@@ -28,12 +27,15 @@ export class SessionJournal {
   readonly #ahead: Set<number>;
   #settledThrough: number;
   #newest = 0;
+  /** Where rows are written; null once the session has ended. */
+  #rows: StateStore | null;
 
   constructor(
     parts: JournalParts,
     state: { clientId: string; settledThrough: number; ahead: Set<number> },
   ) {
     this.#parts = parts;
+    this.#rows = parts.store;
     this.#clientId = state.clientId;
     this.#settledThrough = state.settledThrough;
     this.#ahead = state.ahead;
@@ -41,6 +43,12 @@ export class SessionJournal {
 
   get settledThrough(): number {
     return this.#settledThrough;
+  }
+
+  /** The session is no more. What of its deliveries is still on the way is dealt with, and writes
+   * nothing: the rows are gone, or already those of a new session of the same client. */
+  end(): void {
+    this.#rows = null;
   }
 
   /** Whether the session has had this log entry, or will not get it. */
@@ -82,23 +90,25 @@ export class SessionJournal {
 
   /** A QoS 2 PUBLISH is about to leave under this identifier. */
   launched(packetId: number, sequence: number): void {
-    this.#parts.store.inflight.put([this.#clientId, packetId, sequence, 0]);
+    this.#rows?.inflight.put([this.#clientId, packetId, sequence, 0]);
   }
 
   /** PUBREC came. */
   released(packetId: number, sequence: number): void {
-    this.#parts.store.inflight.put([this.#clientId, packetId, sequence, 1]);
+    this.#rows?.inflight.put([this.#clientId, packetId, sequence, 1]);
+  }
+
+  /** The handshake of QoS 2 is over. */
+  landed(packetId: number): void {
+    this.#rows?.inflight.delete([this.#clientId, packetId]);
   }
 
   /** Delivered or dropped: in every case dealt with. */
-  settled(packetId: number, delivery: Delivery): void {
-    if (packetId > 0 && delivery.qos === 2) {
-      this.#parts.store.inflight.delete([this.#clientId, packetId]);
-    }
-    const { sequence } = delivery;
+  settled(sequence: number): void {
     if (sequence === 0) return;
     this.#retire(sequence);
     this.#parts.onSettled(sequence);
+    if (this.#rows === null) return;
     const through = Math.min(this.lowestOwed - 1, this.#newest);
     if (through > this.#settledThrough) {
       this.#settledThrough = through;
@@ -107,17 +117,17 @@ export class SessionJournal {
     }
     if (sequence > this.#settledThrough) {
       this.#ahead.add(sequence);
-      this.#parts.store.settled.put([this.#clientId, sequence]);
+      this.#rows?.settled.put([this.#clientId, sequence]);
     }
   }
 
   /** A packet identifier of QoS 2 that the client has not released. */
   noteReceived(packetId: number): void {
-    this.#parts.store.received.put([this.#clientId, packetId]);
+    this.#rows?.received.put([this.#clientId, packetId]);
   }
 
   forgetReceived(packetId: number): void {
-    this.#parts.store.received.delete([this.#clientId, packetId]);
+    this.#rows?.received.delete([this.#clientId, packetId]);
   }
 
   commit(): Promise<void> {
@@ -157,7 +167,7 @@ export class SessionJournal {
     for (const sequence of this.#ahead) {
       if (sequence > through) continue;
       this.#ahead.delete(sequence);
-      this.#parts.store.settled.delete([this.#clientId, sequence]);
+      this.#rows?.settled.delete([this.#clientId, sequence]);
     }
   }
 }

@@ -1,6 +1,7 @@
 /**
  * One MQTT session: its subscriptions, what it was sent, what it has sent, and the connection that
- * holds it, if any. A kept session (clean session 0) outlives its connections and the process.
+ * holds it, if any. A kept session (clean session 0, or in MQTT 5 a session expiry above 0) outlives
+ * its connections and the process.
  */
 import type { Limits } from '../base/config.ts';
 import type { Qos } from '../base/publication.ts';
@@ -18,11 +19,17 @@ export interface GrantedSubscription {
   readonly qos: Qos;
   /** Log sequence from which it counts. */
   readonly since: number;
+  /** Not for what the same session publishes. */
+  readonly noLocal: boolean;
+  readonly retainAsPublished: boolean;
+  /** Subscription identifier; 0 for none. */
+  readonly identifier: number;
 }
 
 /** What the session is, apart from what flows through it. */
 export interface SessionIdentity {
   readonly clientId: string;
+  /** It began as one that outlives its connection. */
   readonly isKept: boolean;
   readonly username: string;
   /** Log sequence when it began. */
@@ -55,6 +62,10 @@ export class Session {
   readonly received = new Map<number, Unreleased>();
   connection: Connection | null = null;
   facts: ConnectionFacts = noConnection;
+  /** Of the present or last connection. */
+  protocolVersion: 3 | 4 | 5 = 4;
+  /** How long it is kept without a connection; 0 ends it with the present one. */
+  expirySeconds = 0;
   connectedAt = 0;
   disconnectedAt = 0;
   disconnectReason = '';
@@ -68,6 +79,12 @@ export class Session {
 
   get clientId(): string {
     return this.identity.clientId;
+  }
+
+  /** Some subscription is not for what the session publishes itself. */
+  get hasNoLocal(): boolean {
+    for (const { noLocal } of this.subscriptions.values()) if (noLocal) return true;
+    return false;
   }
 
   connected(connection: Connection, facts: ConnectionFacts, now: number): void {

@@ -22,6 +22,18 @@ export interface SessionsParts {
   readonly parking: Parking;
   readonly router: Router;
   readonly listener: SessionListener;
+  /** A session is no more. */
+  readonly onEnded: (session: Session) => void;
+}
+
+/** Who connects, and for how long the session is to be kept. */
+export interface SessionClaim {
+  readonly clientId: string;
+  readonly username: string;
+  /** Whatever session there is ends. */
+  readonly cleanStart: boolean;
+  /** 0 for a session that ends with its connection. */
+  readonly expirySeconds: number;
 }
 
 export class Sessions implements Iterable<Session> {
@@ -56,29 +68,35 @@ export class Sessions implements Iterable<Session> {
 
   /**
    * The session for a client that connects: the kept one when there is one and it asks for it, else
-   * a new one. [MQTT-3.1.2-6] a clean session discards the one before.
+   * a new one. [MQTT-3.1.2-4] a clean start discards the one before.
    */
-  open(who: { clientId: string; isKept: boolean; username: string }): {
+  open(claim: SessionClaim): {
     session: Session;
     wasPresent: boolean;
     /** False when the state store has to write first: what begins, or what is discarded. */
     isDurable: boolean;
   } {
-    const present = this.#sessions.get(who.clientId);
+    const { clientId, username, expirySeconds } = claim;
+    const present = this.#sessions.get(clientId);
     if (present !== undefined) {
-      if (who.isKept && present.identity.isKept && present.identity.username === who.username) {
+      if (this.#isContinued(present, claim)) {
+        const isDurable = present.expirySeconds === expirySeconds;
+        present.expirySeconds = expirySeconds;
         present.disconnectedAt = 0;
-        return { session: present, wasPresent: true, isDurable: true };
+        if (!isDurable) this.save(present);
+        return { session: present, wasPresent: true, isDurable };
       }
       this.end(present);
     }
+    const isKept = expirySeconds > 0;
     const beganAt = this.#parts.messageLog.durableThrough;
     const session = this.#create(
-      { ...who, beganAt },
+      { clientId, username, isKept, beganAt },
       { settledThrough: beganAt, ahead: new Set() },
     );
+    session.expirySeconds = expirySeconds;
     this.save(session);
-    const isDurable = !who.isKept && present?.identity.isKept !== true;
+    const isDurable = !isKept && present?.identity.isKept !== true;
     return { session, wasPresent: false, isDurable };
   }
 
@@ -91,6 +109,8 @@ export class Sessions implements Iterable<Session> {
       beganAt: row.began_at,
     };
     const session = this.#create(identity, { settledThrough: row.settled_through, ahead });
+    const expiryMax = this.#limits.session_expiry_seconds;
+    session.expirySeconds = Math.min(row.expiry_seconds ?? expiryMax, expiryMax);
     session.connectedAt = row.connected_at;
     session.disconnectedAt = row.disconnected_at || this.#parts.clock.now();
     session.disconnectReason = row.disconnected_at === 0 ? 'edge-restarted' : 'disconnected';
@@ -100,7 +120,7 @@ export class Sessions implements Iterable<Session> {
   /** Writes the row of a kept session; of others there is none. */
   save(session: Session): void {
     const { journal, identity } = session;
-    if (journal === null) return;
+    if (journal === null || this.#sessions.get(identity.clientId) !== session) return;
     this.#parts.store.sessions.put([
       identity.clientId,
       identity.beganAt,
@@ -108,6 +128,7 @@ export class Sessions implements Iterable<Session> {
       session.connection === null ? session.disconnectedAt : 0,
       identity.username,
       session.connectedAt,
+      session.expirySeconds,
     ]);
   }
 
@@ -117,21 +138,32 @@ export class Sessions implements Iterable<Session> {
     }
     session.subscriptions.clear();
     session.outbox.abandon();
+    session.journal?.end();
     this.#sessions.delete(session.clientId);
     if (session.identity.isKept) this.#parts.store.dropSession(session.clientId);
     this.#parts.listener.sessionRemoved(session.clientId);
+    this.#parts.onEnded(session);
   }
 
   /** Ends kept sessions whose time without a connection is over. */
   expire(): void {
-    const oldest = this.#parts.clock.now() - this.#limits.session_expiry_seconds * 1_000;
     for (const session of [...this.#sessions.values()]) {
-      const { connection, disconnectedAt } = session;
-      // 0: let in, and its connection is on the way.
-      if (connection !== null || disconnectedAt === 0 || disconnectedAt > oldest) continue;
+      if (!this.#isExpired(session)) continue;
       this.#parts.log.info({ client_id: session.clientId }, 'session expired');
       this.end(session);
     }
+  }
+
+  #isExpired({ connection, disconnectedAt, expirySeconds }: Session): boolean {
+    // 0: let in, and its connection is on the way.
+    if (connection !== null || disconnectedAt === 0) return false;
+    return disconnectedAt + expirySeconds * 1_000 <= this.#parts.clock.now();
+  }
+
+  #isContinued(present: Session, { cleanStart, username }: SessionClaim): boolean {
+    const { identity } = present;
+    const isSameUser = identity.isKept && identity.username === username;
+    return !cleanStart && isSameUser && !this.#isExpired(present);
   }
 
   /** Tries again what could not be read back. */
@@ -158,7 +190,7 @@ export class Sessions implements Iterable<Session> {
     identity: SessionIdentity,
     settled: { settledThrough: number; ahead: Set<number> },
   ): Session {
-    const { log, store, parking, ledger } = this.#parts;
+    const { log, clock, store, parking, ledger } = this.#parts;
     const onFailure = (error: unknown) => {
       log.error({ err: error, client_id: identity.clientId }, 'session delivery failed');
       this.#stalled.add(session);
@@ -178,7 +210,7 @@ export class Sessions implements Iterable<Session> {
     const read = (sequence: number) => parking.read(sequence);
     const session: Session = new Session(
       identity,
-      { ledger, journal, read, onLost, onFailure },
+      { clock, ledger, journal, read, onLost, onFailure },
       this.#limits,
     );
     this.#sessions.set(identity.clientId, session);

@@ -1,22 +1,22 @@
 /**
  * SUBSCRIBE and UNSUBSCRIBE: what is granted is stored, what was only asked for is not. Retained
  * messages follow the SUBACK.
- * Source: MQTT 3.1.1 sections 3.8 to 3.11.
+ * Source: MQTT 3.1.1 and MQTT 5, sections 3.8 to 3.11.
  */
 import type { Limits } from '../base/config.ts';
 import type { Logger } from '../base/log.ts';
-import type { Qos } from '../base/publication.ts';
+import type { Publication, Qos } from '../base/publication.ts';
 import type { Admission, Admitted } from './admission.ts';
 import type { Authorize } from './authorize.ts';
 import type { Connection } from './connection/connection.ts';
+import type { RequestedFilter } from './connection/request.ts';
+import { reasonCodes } from './mqtt5/reason-codes.ts';
+import { sharedFilter } from './mqtt5/shared-filter.ts';
 import type { MessageLog } from './ports.ts';
 import type { Retained } from './routing/retained.ts';
 import type { Router } from './routing/router.ts';
-import type { Session } from './session.ts';
+import type { GrantedSubscription, Session } from './session.ts';
 import type { StateStore } from './store/state-store.ts';
-
-/** Retained messages that are handed to a session in one turn of the event loop. */
-const retainedStep = 500;
 
 export interface SubscriptionsParts {
   readonly log: Logger;
@@ -32,26 +32,34 @@ export interface SubscriptionsParts {
 
 export class Subscriptions {
   readonly #parts: SubscriptionsParts;
-  /** Filters whose retained messages are being made current. */
+  /** Filters whose retained messages are to be sent, as soon as they are current. */
   readonly #fresh = new WeakMap<Session, Map<string, Promise<void>>>();
 
   constructor(parts: SubscriptionsParts) {
     this.#parts = parts;
   }
 
-  /** Answers the granted QoS or null for refused (SUBACK 0x80). The filter is valid. */
-  async grant(connection: Connection, filter: string, qos: Qos): Promise<Qos | null> {
+  /** The reason code for SUBACK: the granted QoS, or why it is refused. The filter is valid. */
+  async grant(connection: Connection, requested: RequestedFilter): Promise<number> {
     const admitted = this.#parts.admission.of(connection);
-    if (admitted === undefined || !this.#isAllowed(admitted, filter)) return null;
+    if (admitted === undefined) return reasonCodes.unspecifiedError;
+    const { filter, qos, noLocal, retainAsPublished, identifier } = requested;
+    const shared = sharedFilter(filter);
+    const refusal = this.#refusal(admitted, requested, shared?.filter ?? filter);
+    if (refusal !== null) return refusal;
     const { session } = admitted;
-    const since =
-      session.subscriptions.get(filter)?.since ?? this.#parts.messageLog.durableThrough + 1;
-    const granted = { qos, since };
+    const present = session.subscriptions.get(filter);
+    const since = present?.since ?? this.#parts.messageLog.durableThrough + 1;
+    const granted = { qos, since, noLocal, retainAsPublished, identifier };
     session.subscriptions.set(filter, granted);
     const isCurrent = this.#parts.router.subscribe(session, filter, granted);
-    this.#note(session, filter, isCurrent);
+    // A shared subscription gets no retained messages (section 4.8.2).
+    const wantsRetained = shared === null && isRetainedDue(requested, present === undefined);
+    this.#note(session, filter, { isCurrent, wantsRetained });
     if (session.identity.isKept) {
-      this.#parts.store.subscriptions.put([session.clientId, filter, qos, since]);
+      const flags = [noLocal ? 1 : 0, retainAsPublished ? 1 : 0];
+      const row = [session.clientId, filter, qos, since, ...flags, identifier];
+      this.#parts.store.subscriptions.put(row);
       await this.#parts.store.commit();
     }
     return qos;
@@ -63,7 +71,9 @@ export class Subscriptions {
     if (session === undefined) return;
     this.#parts.onChanged(session);
     for (const filter of filters) {
-      await this.#fresh.get(session)?.get(filter);
+      const isCurrent = this.#fresh.get(session)?.get(filter);
+      if (isCurrent === undefined) continue;
+      await isCurrent;
       this.#fresh.get(session)?.delete(filter);
       if (session.connection === connection) await this.#sendRetained(session, filter);
     }
@@ -72,19 +82,23 @@ export class Subscriptions {
   /** At the client's pace: what does not fit waits here and not in its queue, and in steps, so that
    * one client with a wide filter does not hold up the others. */
   async #sendRetained(session: Session, filter: string): Promise<void> {
-    const { retained } = this.#parts;
-    const { connection, outbox } = session;
-    let count = 0;
-    for (const publication of retained.match(filter)) {
-      if (++count % retainedStep === 0) await new Promise((resolve) => setImmediate(resolve));
-      if (outbox.isCrowded) await outbox.room();
-      const granted = session.subscriptions.get(filter);
-      if (granted === undefined || session.connection !== connection) return;
-      // Replaced meanwhile: the newer one was delivered as it came.
-      if (!retained.isCurrent(publication)) continue;
-      const qos = Math.min(granted.qos, publication.qos) as Qos;
-      outbox.deliver({ sequence: 0, qos, retain: true, publication });
+    const { connection } = session;
+    for await (const step of this.#parts.retained.walk(filter)) {
+      for (const publication of step) {
+        if (session.outbox.isCrowded) await session.outbox.room();
+        const granted = session.subscriptions.get(filter);
+        if (granted === undefined || session.connection !== connection) return;
+        this.#sendOne(session, granted, publication);
+      }
     }
+  }
+
+  #sendOne({ outbox }: Session, granted: GrantedSubscription, publication: Publication): void {
+    // Replaced meanwhile: the newer one was delivered as it came.
+    if (!this.#parts.retained.isCurrent(publication)) return;
+    const qos = Math.min(granted.qos, publication.qos) as Qos;
+    const identifiers = granted.identifier > 0 ? [granted.identifier] : [];
+    outbox.deliver({ sequence: 0, qos, retain: true, publication, identifiers, owner: null });
   }
 
   async revoke(connection: Connection, filters: readonly string[]): Promise<void> {
@@ -107,30 +121,41 @@ export class Subscriptions {
     if (session.connection === connection) this.#parts.onChanged(session);
   }
 
-  #isAllowed({ principal, session }: Admitted, filter: string): boolean {
+  #refusal(
+    { principal, session }: Admitted,
+    { filter }: RequestedFilter,
+    topics: string,
+  ): number | null {
     const { limits, log } = this.#parts;
     const fields = { client_id: principal.clientId, filter };
-    if (!this.#parts.authorize(principal, 'subscribe', filter)) {
+    if (!this.#parts.authorize(principal, 'subscribe', topics)) {
       log.info(fields, 'subscription refused, not authorized');
-      return false;
+      return reasonCodes.notAuthorized;
     }
     if (session.subscriptions.size >= limits.subscriptions && !session.subscriptions.has(filter)) {
       log.info(
         { ...fields, subscriptions_max: limits.subscriptions },
         'subscription refused, too many',
       );
-      return false;
+      return reasonCodes.quotaExceeded;
     }
-    return true;
+    return null;
   }
 
-  #note(session: Session, filter: string, isCurrent: Promise<void>): void {
-    const known = this.#fresh.get(session) ?? new Map<string, Promise<void>>();
+  #note(
+    session: Session,
+    filter: string,
+    { isCurrent, wantsRetained }: { isCurrent: Promise<void>; wantsRetained: boolean },
+  ): void {
     // A failed fetch leaves what is known here, which is the best there is.
-    known.set(
-      filter,
-      isCurrent.catch(() => {}),
-    );
+    const settled = isCurrent.catch(() => {});
+    const known = this.#fresh.get(session) ?? new Map<string, Promise<void>>();
+    if (wantsRetained) known.set(filter, settled);
     this.#fresh.set(session, known);
   }
+}
+
+/** [MQTT-3.3.1-9], [MQTT-3.3.1-10], [MQTT-3.3.1-11] */
+function isRetainedDue({ retainHandling }: RequestedFilter, isNew: boolean): boolean {
+  return retainHandling === 0 || (retainHandling === 1 && isNew);
 }

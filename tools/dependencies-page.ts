@@ -22,6 +22,10 @@ const reasons: ReadonlyMap<string, string> = new Map([
   ['@types/node', 'Types of Node.'],
   ['@types/ws', 'Types of ws.'],
   ['fast-check', 'Property tests.'],
+  [
+    'mqtt-packet',
+    'The measure of our own encoding in tests, byte for byte; the same that Aedes and mqtt use.',
+  ],
   ['knip', 'Finds files, exports and dependencies that nothing uses.'],
   ['playwright-core', "Drives a browser in the tests of the operators' page."],
   ['preact', "The operators' page."],

@@ -6,7 +6,6 @@ import { connectBytesMax, connectMs } from '../../base/limits.ts';
 import type { CloseReason } from './connection-port.ts';
 import type { FrameScanner } from './frame-scanner.ts';
 import { packetTypes } from './frames.ts';
-import { connectFault } from './packet-check.ts';
 
 export class ByteGate {
   readonly #timer: NodeJS.Timeout;
@@ -16,19 +15,19 @@ export class ByteGate {
     this.#timer = setTimeout(onTimeout, connectMs);
   }
 
-  /** Bytes that came before CONNECT was whole; why they end the connection, or null. */
+  /** Bytes that came before the client was let through; why they end the connection, or null. */
   take(chunk: Buffer): CloseReason | null {
-    const isFirst = this.#bytes === 0;
+    const before = this.#bytes;
     this.#bytes += chunk.length;
-    if (isFirst && (chunk[0] as number) >> 4 !== packetTypes.connect) return 'protocol-error';
-    return this.#bytes > connectBytesMax ? 'connect-too-large' : null;
+    if (before === 0 && (chunk[0] as number) >> 4 !== packetTypes.connect) return 'protocol-error';
+    // This chunk may hold a small CONNECT and much that a hasty client sent right behind it.
+    return before > connectBytesMax ? 'connect-too-large' : null;
   }
 
   /** [MQTT-3.1.0-1] the first packet is CONNECT. */
-  judge(scanner: FrameScanner): CloseReason | null {
-    if (scanner.type !== packetTypes.connect) return 'protocol-error';
-    if (scanner.end - scanner.start > connectBytesMax) return 'connect-too-large';
-    return connectFault(scanner);
+  judge(frame: FrameScanner): CloseReason | null {
+    if (frame.type !== packetTypes.connect) return 'protocol-error';
+    return frame.end - frame.start > connectBytesMax ? 'connect-too-large' : null;
   }
 
   close(): void {

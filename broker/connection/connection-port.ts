@@ -1,4 +1,6 @@
 /** What a connection asks of its surroundings, and why it may end. */
+import type { EnhancedAuthenticate } from '../authenticate.ts';
+import type { ServerTerms } from '../connect-request.ts';
 import type { Connection } from './connection.ts';
 import type { FrameScanner } from './frame-scanner.ts';
 
@@ -6,18 +8,26 @@ import type { FrameScanner } from './frame-scanner.ts';
 export type CloseReason =
   | 'closed-by-client'
   | 'disconnected'
+  /** By a DISCONNECT that leaves the will in force. */
+  | 'disconnected-with-will'
   | 'connect-timeout'
   | 'connect-too-large'
   | 'malformed'
   | 'protocol-error'
   | 'protocol-version'
   | 'packet-too-large'
+  | 'payload-format-invalid'
+  | 'authentication-method'
+  | 'authentication-failed'
   | 'not-authorized'
   | 'refused'
   | 'taken-over'
   | 'slow-reader'
   | 'keep-alive-timeout'
   | 'receive-maximum-exceeded'
+  | 'topic-alias-invalid'
+  | 'topic-name-invalid'
+  | 'quota-exceeded'
   | 'socket-error'
   | 'overloaded'
   | 'shutting-down';
@@ -32,10 +42,33 @@ export interface FlowSink {
   drained(): void;
 }
 
+/** What the client can take; of MQTT 3.1 and 3.1.1 nothing is said, so everything. */
+export interface ConnectionTerms {
+  /** PUBLISH of QoS 1 and 2 that it takes without having acknowledged them. */
+  readonly receiveMaximum: number;
+  /** Bytes of the largest packet that it takes; 0 for any. */
+  readonly packetBytesMax: number;
+  /** Topic aliases that it keeps. */
+  readonly topicAliasMaximum: number;
+  /** Reason strings and user properties may be sent with any packet. */
+  readonly requestProblemInformation: boolean;
+}
+
+export const termsOf311: ConnectionTerms = {
+  receiveMaximum: 65_535,
+  packetBytesMax: 0,
+  topicAliasMaximum: 0,
+  requestProblemInformation: false,
+};
+
 /** What the connection asks of its surroundings. */
 export interface ConnectionHooks {
   /** The input made progress: keep alive starts anew. */
   refreshKeepAlive(connection: Connection): void;
+  /** Whether its session has the subscription now. */
+  isSubscribed(connection: Connection, filter: string): boolean;
+  /** The client's last word: seconds that its session is kept from now on. */
+  keepSession(connection: Connection, expirySeconds: number): void;
   /** Called once, with the reason that came first. */
   closed(connection: Connection, reason: CloseReason): void;
 }
@@ -44,7 +77,9 @@ export interface ConnectionOptions {
   /** "mqtt", "mqtts", "ws" or "wss". */
   readonly listener: string;
   readonly remoteAddress: string;
-  readonly packetBytesMax: number;
+  /** What MQTT 5 clients are told. */
+  readonly server: ServerTerms;
+  readonly enhanced: EnhancedAuthenticate;
   /** Bytes that the client has not taken past which it is not read either. */
   readonly backlogBytesMax: number;
 }

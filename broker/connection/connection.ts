@@ -1,65 +1,68 @@
 /**
  * One client connection: the object that Aedes takes for its socket. Bytes from the client are cut
  * into frames here; the message flow (PUBLISH and its acknowledgements) goes to Trunkline's inbox
- * and outbox, everything else to Aedes, unchanged and in order. What both write leaves through one
- * output in the order in which it was written.
+ * and outbox, the rest to Aedes, in order and in MQTT 3.1.1 whatever the client speaks: the dialect
+ * translates. What both write leaves through one output in the order in which it was written.
  *
- * Life: `connecting` until CONNACK success: only the CONNECT frame goes in, behind a budget of
- * bytes and time. Then `open`. While Aedes answers a SUBSCRIBE or UNSUBSCRIBE, and while the spool
- * is behind, input is held. `closed` at the end.
+ * Life: `connecting` until CONNACK success: only CONNECT goes in, behind a budget of bytes and time,
+ * and AUTH where the client proves itself by it. Then `open`, where input is held while Aedes answers
+ * a SUBSCRIBE or UNSUBSCRIBE, while authentication takes a step, while the spool is behind, and when
+ * the client has had its share of the turn. `closed` at the end.
  */
 import { EventEmitter } from 'node:events';
 import type { Duplex } from 'node:stream';
-import { ByteGate } from './byte-gate.ts';
+import type { FrameForm } from '../../proto/run.ts';
+import type { ConnectRequest } from '../connect-request.ts';
+import type { Dialect5 } from '../mqtt5/dialect.ts';
+import { AedesLink } from './aedes-link.ts';
 import {
   type CloseReason,
   type ConnectionHooks,
   type ConnectionOptions,
+  type ConnectionTerms,
   type FlowSink,
   reasonOf,
+  termsOf311,
 } from './connection-port.ts';
+import { Control } from './control.ts';
+import type { Refusal } from './dialect.ts';
+import { endSoftly } from './end-softly.ts';
 import { FrameScanner } from './frame-scanner.ts';
-import { connackCodes, connackFrame, packetTypes } from './frames.ts';
+import { packetTypes } from './frames.ts';
+import { Handshake } from './handshake.ts';
+import { KeepAliveStep } from './keep-alive-step.ts';
 import { Output } from './output.ts';
-import {
-  completeSuback,
-  isUnsubscribeSound,
-  type RequestedFilter,
-  requestedFilters,
-} from './packet-check.ts';
-
-/** Time that a closing socket has to take the last bytes, such as a CONNACK that refuses. */
-const lingerMs = 1_000;
-
-/** Keep alive is refreshed at most this often, not per packet. */
-const keepAliveStepMs = 250;
+import type { PendingSubscribe } from './request.ts';
+import { Turn } from './turn.ts';
 
 export class Connection extends EventEmitter {
   readonly listener: string;
   readonly remoteAddress: string;
   /** Set by Aedes. */
   client: unknown = null;
-  /** Whether CONNACK says that the session was there before. */
+  /** What CONNACK says of the session. */
   sessionPresent = false;
+  /** Layout of PUBLISH: 4 for MQTT 3.1 and 3.1.1. */
+  version: FrameForm = 4;
+  terms: ConnectionTerms = termsOf311;
+  /** What CONNECT asks for, in MQTT 5 and until it is answered; else null. */
+  request: ConnectRequest | null = null;
   readonly #socket: Duplex;
   readonly #hooks: ConnectionHooks;
   readonly #scanner: FrameScanner;
   readonly #output: Output;
-  readonly #gate: ByteGate;
+  readonly #handshake: Handshake;
+  readonly #control: Control;
+  readonly #aedes = new AedesLink();
   #flow: FlowSink | null = null;
   #state: 'connecting' | 'open' | 'closed' = 'connecting';
-  #hasConnect = false;
-  #isAwaitingAck = false;
-  /** Of the SUBSCRIBE that Aedes is answering. */
-  #requested: readonly RequestedFilter[] = [];
   /** The client sends no more; what it sent before still counts. */
   #hasInputEnded = false;
   /** The scanner's present frame has not been dispatched. */
   #hasFrame = false;
   #isPaused = false;
-  #keepAliveAt = 0;
-  #toAedes: Buffer[] = [];
-  #fromAedes: Buffer[] = [];
+  readonly #keepAlive = new KeepAliveStep();
+  readonly #turn = new Turn();
   #closeReason: CloseReason | null = null;
 
   constructor(socket: Duplex, hooks: ConnectionHooks, options: ConnectionOptions) {
@@ -68,7 +71,7 @@ export class Connection extends EventEmitter {
     this.#hooks = hooks;
     this.listener = options.listener;
     this.remoteAddress = options.remoteAddress;
-    this.#scanner = new FrameScanner(options.packetBytesMax);
+    this.#scanner = new FrameScanner(options.server.packetBytesMax);
     this.#output = new Output(socket, {
       backlogBytesMax: options.backlogBytesMax,
       onDrained: () => {
@@ -76,11 +79,12 @@ export class Connection extends EventEmitter {
         this.release();
       },
     });
-    this.#gate = new ByteGate(() => this.end('connect-timeout'));
+    this.#handshake = new Handshake(this, options);
+    this.#control = new Control(this, hooks);
     socket.on('data', (chunk: Buffer) => this.#take(chunk));
     socket.on('end', () => {
       this.#hasInputEnded = true;
-      if (!this.#isHeld()) this.end('closed-by-client');
+      this.goOn();
     });
     socket.on('error', () => this.end('socket-error'));
     socket.on('close', () => this.end('closed-by-client'));
@@ -93,10 +97,14 @@ export class Connection extends EventEmitter {
   get isConnecting(): boolean {
     return this.#state === 'connecting';
   }
-
   /** Input waits for something here, so silence is not the client's. */
   get isPaused(): boolean {
     return this.#isPaused;
+  }
+
+  /** The SUBSCRIBE that Aedes is answering. */
+  get subscribing(): PendingSubscribe | null {
+    return this.#control.subscribing;
   }
 
   get backlogBytes(): number {
@@ -110,7 +118,7 @@ export class Connection extends EventEmitter {
   /** CONNACK success has been written: from here on the message flow is ours. */
   open(flow: FlowSink): void {
     if (this.#state !== 'connecting') return;
-    this.#gate.close();
+    this.#handshake.close();
     this.#state = 'open';
     this.#flow = flow;
     this.emit('opened');
@@ -119,14 +127,25 @@ export class Connection extends EventEmitter {
 
   /** Writes frames of ours, after what Aedes wrote before. */
   send(bytes: Buffer): void {
+    this.sendRange(bytes, 0, bytes.length);
+  }
+
+  /** The same for `buffer[start, end)`, which must not change any more. */
+  sendRange(buffer: Buffer, start: number, end: number): void {
     if (this.#state === 'closed') return;
-    this.#sealAedes();
-    this.#output.append(bytes);
+    if (this.#aedes.hasOutput) this.#sealAedes();
+    this.#output.appendRange(buffer, start, end);
   }
 
   /** The spool has room again. */
   release(): void {
     if (this.#state === 'open' && this.#isPaused) this.#pump();
+  }
+
+  /** Answers CONNECT with a refusal and closes. */
+  refuse(refusal: Refusal): void {
+    this.reply(this.#control.dialect.refuse(refusal));
+    this.end('refused');
   }
 
   /** Writes what is pending and closes; the first reason stands. */
@@ -135,17 +154,41 @@ export class Connection extends EventEmitter {
     this.destroy();
   }
 
+  /** The client speaks MQTT 5. This and the next three are for the connection's own parts. */
+  speak(dialect: Dialect5): void {
+    this.#control.dialect = dialect;
+    this.version = dialect.form;
+    this.terms = dialect.terms;
+    this.request = dialect.request;
+  }
+
+  pass(frame: Buffer): void {
+    if (this.#state === 'closed') return;
+    this.#aedes.pass(frame);
+    this.emit('readable');
+  }
+
+  /** A packet that can't be left out, and that the client can't take, ends the connection. */
+  reply(frame: Buffer | null): void {
+    if (frame === null) this.end('packet-too-large');
+    else this.send(frame);
+  }
+
+  goOn(): void {
+    if (this.#state !== 'closed') this.#pump();
+  }
+
   // What follows is the part of a stream that Aedes uses.
 
   /** The next bytes for Aedes's parser, or null. */
   read(): Buffer | null {
-    return this.#toAedes.shift() ?? null;
+    return this.#aedes.read();
   }
 
   /** Aedes writes a packet in several small pieces; `cork` marks the start of each. */
   write(bytes: Buffer): boolean {
     if (this.#state === 'closed') return false;
-    this.#fromAedes.push(bytes);
+    this.#aedes.write(bytes);
     // Never a reason for Aedes to wait: its packets are small and few.
     return true;
   }
@@ -160,16 +203,16 @@ export class Connection extends EventEmitter {
 
   destroy(error?: Error): this {
     if (this.#state === 'closed') return this;
-    this.#closeReason ??= error === undefined ? 'disconnected' : reasonOf(error);
+    this.#closeReason ??= this.#reasonOf(error);
     this.#sealAedes();
+    const { dialect } = this.#control;
+    const farewell = this.#state === 'open' ? dialect.farewell(this.#closeReason) : null;
+    if (farewell !== null) this.#output.append(farewell);
     this.#output.flush();
     this.#state = 'closed';
-    this.#gate.close();
+    this.#handshake.close();
     this.#output.discard();
-    this.#socket.end();
-    this.#socket.resume();
-    const linger = setTimeout(() => this.#socket.destroy(), lingerMs);
-    this.#socket.once('close', () => clearTimeout(linger));
+    endSoftly(this.#socket);
     this.#hooks.closed(this, this.#closeReason);
     // Not in the caller's stack: Aedes is often in the middle of a step.
     setImmediate(() => this.emit('close'));
@@ -178,7 +221,7 @@ export class Connection extends EventEmitter {
 
   #take(chunk: Buffer): void {
     if (this.#state === 'closed') return;
-    const fault = this.#hasConnect ? null : this.#gate.take(chunk);
+    const fault = this.#handshake.admit(chunk);
     if (fault !== null) {
       this.end(fault);
       return;
@@ -193,7 +236,7 @@ export class Connection extends EventEmitter {
     if (this.destroyed) return;
     const { fault } = this.#scanner;
     if (fault !== null) this.end(fault === 'too-large' ? 'packet-too-large' : 'malformed');
-    else if (this.#hasInputEnded && !this.#isHeld()) this.end('closed-by-client');
+    else if (this.#hasInputEnded && next === 'empty') this.end('closed-by-client');
     else this.#setPaused(next === 'held');
   }
 
@@ -204,14 +247,17 @@ export class Connection extends EventEmitter {
     if (!this.#hasFrame && !this.#scanner.next()) return 'empty';
     this.#hasFrame = true;
     if (this.#flow?.mustWait(this.#scanner) === true) return 'held';
+    if (this.#turn.isOver(this)) return 'held';
     this.#hasFrame = false;
-    const fault = this.#state === 'connecting' ? this.#first() : this.#dispatch();
+    const fault = this.isConnecting ? this.#handshake.take(this.#scanner) : this.#dispatch();
+    this.#turn.spend(this.#scanner.end - this.#scanner.start);
     if (fault !== null) this.end(fault);
     return 'again';
   }
 
   #isHeld(): boolean {
-    return this.#state === 'connecting' ? this.#hasConnect : this.#isAwaitingAck;
+    const { hasPassed, isBusy } = this.#handshake;
+    return isBusy || (this.#state === 'connecting' ? hasPassed : this.#control.isAwaiting);
   }
 
   #setPaused(isPaused: boolean): void {
@@ -221,80 +267,34 @@ export class Connection extends EventEmitter {
     else this.#socket.resume();
   }
 
-  /** [MQTT-3.1.0-1] the first packet is CONNECT. */
-  #first(): CloseReason | null {
-    const scanner = this.#scanner;
-    const fault = this.#gate.judge(scanner);
-    if (fault === 'protocol-version') this.send(connackFrame(connackCodes.unacceptableProtocol));
-    if (fault !== null) return fault;
-    this.#hasConnect = true;
-    this.#passToAedes();
-    return null;
-  }
-
   #dispatch(): CloseReason | null {
     const scanner = this.#scanner;
+    if (this.#keepAlive.isDue()) this.#hooks.refreshKeepAlive(this);
     switch (scanner.type) {
       case packetTypes.publish:
       case packetTypes.puback:
       case packetTypes.pubrec:
       case packetTypes.pubrel:
       case packetTypes.pubcomp:
-        this.#refreshKeepAlive();
         return this.#flow?.frame(scanner) ?? null;
-      case packetTypes.subscribe: {
-        const requested = requestedFilters(scanner);
-        if (requested === null) return 'malformed';
-        this.#requested = requested;
-        return this.#askAedes();
-      }
-      case packetTypes.unsubscribe:
-        return isUnsubscribeSound(scanner) ? this.#askAedes() : 'malformed';
-      case packetTypes.pingreq:
-      case packetTypes.disconnect:
-        if (scanner.end > scanner.bodyStart) return 'malformed';
-        this.#passToAedes();
-        return null;
+      case packetTypes.auth:
+        return this.#handshake.reauthenticate(scanner);
       default:
-        return 'protocol-error'; // [MQTT-3.1.0-2] and packets that only a server sends
+        return this.#control.take(scanner);
     }
-  }
-
-  /** What follows may depend on the subscription: it waits for the acknowledgement. */
-  #askAedes(): null {
-    this.#isAwaitingAck = true;
-    this.#passToAedes();
-    return null;
-  }
-
-  #refreshKeepAlive(): void {
-    const now = performance.now();
-    if (now - this.#keepAliveAt < keepAliveStepMs) return;
-    this.#keepAliveAt = now;
-    this.#hooks.refreshKeepAlive(this);
-  }
-
-  #passToAedes(): void {
-    const { buffer, start, end } = this.#scanner;
-    this.#toAedes.push(buffer.subarray(start, end));
-    this.emit('readable');
   }
 
   /** Moves a packet that Aedes has written whole to the output. */
   #sealAedes(): void {
-    if (this.#fromAedes.length === 0) return;
-    const parts = this.#fromAedes;
-    this.#fromAedes = [];
-    const frame = parts.length === 1 ? (parts[0] as Buffer) : Buffer.concat(parts);
-    const type = (frame[0] as number) >> 4;
-    // [MQTT-3.2.2-2] Aedes does not know of the session that our store kept.
-    if (type === packetTypes.connack && frame[3] === 0) frame[2] = this.sessionPresent ? 1 : 0;
-    const isSuback = type === packetTypes.suback;
-    this.#output.append(isSuback ? completeSuback(frame, this.#requested) : frame);
-    if (!isSuback && type !== packetTypes.unsuback) return;
-    this.#isAwaitingAck = false;
-    setImmediate(() => {
-      if (this.#state === 'open') this.#pump();
-    });
+    const frame = this.#aedes.seal();
+    if (frame === null) return;
+    const wasAwaiting = this.#control.isAwaiting;
+    this.#control.answer(frame);
+    if (wasAwaiting) setImmediate(() => this.goOn());
+  }
+
+  #reasonOf(error: Error | undefined): CloseReason {
+    const unsaid = this.#state === 'connecting' ? 'refused' : 'disconnected';
+    return error === undefined ? unsaid : reasonOf(error);
   }
 }

@@ -4,6 +4,7 @@
  * present frame, which is valid until the next `push`.
  * Source: MQTT 3.1.1 section 2.2.
  */
+import type { FrameForm } from '../../proto/run.ts';
 
 export type ScanFault = 'length-malformed' | 'too-large';
 
@@ -52,6 +53,42 @@ export class FrameScanner {
   next(): boolean {
     if (this.fault !== null) return false;
     return this.#partial === null ? this.#nextWhole() : this.#fillPartial(this.#partial);
+  }
+
+  /**
+   * Takes in the frames that follow the present one in the same chunk as long as they are PUBLISH
+   * frames like it: the same first byte, the same `head` (topic with its length), no MQTT 5
+   * properties. The present frame becomes a range of so many frames, which is the answer.
+   */
+  extendRun(head: Buffer, form: FrameForm): number {
+    const { buffer } = this;
+    if (this.#chunk !== buffer) return 1;
+    const first = buffer[this.start] as number;
+    const restBytes = head.length + ((first & 0x06) === 0 ? 0 : 2) + (form === 5 ? 1 : 0);
+    let count = 1;
+    let at = this.end;
+    for (;;) {
+      const end = endOfLike(buffer, at, { first, head, form, restBytes });
+      if (end < 0 || end - at > this.#frameBytesMax) break;
+      count++;
+      at = end;
+    }
+    this.end = at;
+    this.#at = at;
+    return count;
+  }
+
+  /** Takes in the four-byte frames that follow the present one and are of the same type. */
+  extendAcks(): number {
+    const { buffer } = this;
+    if (this.#chunk !== buffer) return 1;
+    const first = buffer[this.start] as number;
+    let at = this.end;
+    while (at + 4 <= buffer.length && buffer[at] === first && buffer[at + 1] === 2) at += 4;
+    const count = 1 + (at - this.end) / 4;
+    this.end = at;
+    this.#at = at;
+    return count;
   }
 
   #nextWhole(): boolean {
@@ -110,4 +147,66 @@ export class FrameScanner {
     this.#at = 0;
     return false;
   }
+}
+
+/** Where the frame at `at` ends, or -1 when it is not like the first of a run or not whole. */
+function endOfLike(
+  buffer: Buffer,
+  at: number,
+  like: {
+    readonly first: number;
+    readonly head: Buffer;
+    readonly form: FrameForm;
+    readonly restBytes: number;
+  },
+): number {
+  if (at >= buffer.length || buffer[at] !== like.first) return -1;
+  const bodyStart = at + lengthFieldBytes(buffer, at + 1) + 1;
+  const end = bodyStart + readLength(buffer, at + 1);
+  if (isOverlong(buffer, at, bodyStart) || bodyStart + like.restBytes > end) return -1;
+  if (end > buffer.length || !isSame(buffer, bodyStart, like.head)) return -1;
+  const isBare = like.restBytes === like.head.length;
+  if (!isBare && !isPlain(buffer, bodyStart + like.head.length, like)) return -1;
+  return end;
+}
+
+/** Bytes of the remaining length at `at`; one past the limit when it is not whole. */
+function lengthFieldBytes(buffer: Buffer, at: number): number {
+  let bytes = 1;
+  while (bytes < 5 && (buffer[at + bytes - 1] ?? 0) >= 0x80) bytes++;
+  return bytes;
+}
+
+/** A remaining length in more bytes than it needs: such a frame is not handed on as it came. */
+export function isOverlong(buffer: Buffer, start: number, bodyStart: number): boolean {
+  return bodyStart - start > 2 && buffer[bodyStart - 1] === 0;
+}
+
+function readLength(buffer: Buffer, at: number): number {
+  let length = 0;
+  for (let i = 0; i < 4; i++) {
+    const byte = buffer[at + i] ?? 0;
+    length |= (byte & 0x7f) << (7 * i);
+    if (byte < 0x80) return length;
+  }
+  return Number.POSITIVE_INFINITY;
+}
+
+function isSame(buffer: Buffer, at: number, head: Buffer): boolean {
+  for (let i = head.length - 1; i >= 0; i--) if (buffer[at + i] !== head[i]) return false;
+  return true;
+}
+
+/** The packet identifier is not 0 where there must be one, and there are no properties. */
+function isPlain(
+  buffer: Buffer,
+  at: number,
+  { first, form }: { readonly first: number; readonly form: FrameForm },
+): boolean {
+  let next = at;
+  if ((first & 0x06) !== 0) {
+    if (buffer[at] === 0 && buffer[at + 1] === 0) return false;
+    next += 2;
+  }
+  return form === 4 || buffer[next] === 0;
 }

@@ -1,8 +1,9 @@
 /**
- * MQTT 3.1.1 frames that Trunkline writes itself: PUBLISH and the acknowledgements of its flow.
- * Source: MQTT 3.1.1 sections 3.3 to 3.7.
+ * Frames of the message flow, which Trunkline writes itself: PUBLISH and its acknowledgements.
+ * Source: MQTT 3.1.1 and MQTT 5, sections 3.3 to 3.7.
  */
 import type { Qos } from '../../base/publication.ts';
+import { variableBytes, writeVariable } from '../mqtt5/variable-byte-integer.ts';
 
 export const packetTypes = {
   connect: 1,
@@ -18,6 +19,7 @@ export const packetTypes = {
   unsuback: 11,
   pingreq: 12,
   disconnect: 14,
+  auth: 15,
 } as const;
 
 /** CONNACK return codes of MQTT 3.1.1 section 3.2.2.3. */
@@ -38,73 +40,50 @@ export interface PublishHead {
   readonly dup: boolean;
   /** 0 for QoS 0. */
   readonly packetId: number;
+  /** MQTT 5: encoded, with their length in front. Null for MQTT 3.1 and 3.1.1. */
+  readonly properties: Buffer | null;
 }
 
 /** A PUBLISH frame as one or two buffers; a large payload is passed on by reference. */
 export function publishFrame(topic: string, payload: Buffer, head: PublishHead): Buffer[] {
+  const { properties } = head;
   const topicBytes = Buffer.byteLength(topic);
-  const remaining = 2 + topicBytes + (head.qos > 0 ? 2 : 0) + payload.length;
+  const headBytes = 2 + topicBytes + (head.qos > 0 ? 2 : 0) + (properties?.length ?? 0);
+  const remaining = headBytes + payload.length;
   const isInline = payload.length <= inlinePayloadMax;
-  const headBytes = 1 + lengthBytes(remaining) + remaining - (isInline ? 0 : payload.length);
-  const bytes = Buffer.allocUnsafe(headBytes);
+  const bytes = Buffer.allocUnsafe(
+    1 + variableBytes(remaining) + (isInline ? remaining : headBytes),
+  );
   bytes[0] = 0x30 | (head.dup ? 8 : 0) | (head.qos << 1) | (head.retain ? 1 : 0);
-  let at = writeLength(bytes, 1, remaining);
+  let at = writeVariable(bytes, 1, remaining);
   at = bytes.writeUInt16BE(topicBytes, at);
   at += bytes.write(topic, at);
   if (head.qos > 0) at = bytes.writeUInt16BE(head.packetId, at);
+  if (properties !== null) at += properties.copy(bytes, at);
   if (!isInline) return [bytes, payload];
   payload.copy(bytes, at);
   return [bytes];
 }
 
-export function pubackFrame(packetId: number): Buffer {
-  return Buffer.from([0x40, 2, packetId >> 8, packetId & 0xff]);
-}
+/** First bytes of the acknowledgements; PUBREL has a flag that must be set. */
+export const ackHeads = { puback: 0x40, pubrec: 0x50, pubrel: 0x62, pubcomp: 0x70 } as const;
 
-export function pubrecFrame(packetId: number): Buffer {
-  return Buffer.from([0x50, 2, packetId >> 8, packetId & 0xff]);
-}
-
-export function pubrelFrame(packetId: number): Buffer {
-  return Buffer.from([0x62, 2, packetId >> 8, packetId & 0xff]);
-}
-
-export function pubcompFrame(packetId: number): Buffer {
-  return Buffer.from([0x70, 2, packetId >> 8, packetId & 0xff]);
+/** PUBACK, PUBREC, PUBREL or PUBCOMP; a reason code other than success is for MQTT 5 only. */
+export function ackFrame(head: number, packetId: number, reasonCode = 0): Buffer {
+  if (reasonCode === 0) return Buffer.from([head, 2, packetId >> 8, packetId & 0xff]);
+  return Buffer.from([head, 3, packetId >> 8, packetId & 0xff, reasonCode]);
 }
 
 /** One return code for each filter, in order. */
 export function subackFrame(packetId: number, codes: readonly number[]): Buffer {
   const remaining = 2 + codes.length;
-  const bytes = Buffer.allocUnsafe(1 + lengthBytes(remaining) + remaining);
+  const bytes = Buffer.allocUnsafe(1 + variableBytes(remaining) + remaining);
   bytes[0] = 0x90;
-  const at = bytes.writeUInt16BE(packetId, writeLength(bytes, 1, remaining));
+  const at = bytes.writeUInt16BE(packetId, writeVariable(bytes, 1, remaining));
   bytes.set(codes, at);
   return bytes;
 }
 
 export function connackFrame(returnCode: number): Buffer {
   return Buffer.from([0x20, 2, 0, returnCode]);
-}
-
-/** CONNACK of MQTT 5 with reason 0x84, Unsupported Protocol Version (MQTT 5 section 3.2.2.2). */
-export function connackUnsupportedVersion5(): Buffer {
-  return Buffer.from([0x20, 3, 0, 0x84, 0]);
-}
-
-function lengthBytes(length: number): number {
-  if (length < 128) return 1;
-  if (length < 16_384) return 2;
-  return length < 2_097_152 ? 3 : 4;
-}
-
-function writeLength(bytes: Buffer, start: number, length: number): number {
-  let at = start;
-  let rest = length;
-  do {
-    const digit = rest & 0x7f;
-    rest >>>= 7;
-    bytes[at++] = rest > 0 ? digit | 0x80 : digit;
-  } while (rest > 0);
-  return at;
 }

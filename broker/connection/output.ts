@@ -2,17 +2,22 @@
  * What waits to be written to one client. Everything that is appended during a turn of the event
  * loop leaves in one write at its end; while the socket is full it gathers here. Nobody waits for a
  * slow reader: `backlogBytes` tells the senders, who drop or queue.
+ *
+ * What waits is ranges of other people's buffers: nothing is copied until the write, and ranges that
+ * touch are one.
  */
 import type { Duplex } from 'node:stream';
+import { reserve } from './arena.ts';
+import { type Flushable, flushLater } from './flush-queue.ts';
 
-/** Several small buffers are joined up to this size; larger sums are written as they are. */
+/** Several small ranges are joined up to this size; larger sums are written as they are. */
 const joinBytesMax = 64 * 1024;
 
 /** What gathered is written in pieces of about this size, so that a slow reader's progress shows. */
 const pieceBytes = 256 * 1024;
 
-/** So many buffers that wait, or so many bytes of them, are joined: an acknowledgement's object is
- * larger than its bytes, and a view keeps the whole chunk that it was cut from. */
+/** So many ranges that wait, or so many bytes of them, are joined: an acknowledgement's object is
+ * larger than its bytes, and a range keeps the whole chunk that it was cut from. */
 const looseMax = 256;
 const looseBytesMax = 64 * 1024;
 
@@ -22,23 +27,22 @@ export interface OutputOptions {
   readonly onDrained: () => void;
 }
 
-/** Outputs with something to write at the end of this turn. */
-const dirty = new Set<Output>();
-
-function flushDirty(): void {
-  const outputs = [...dirty];
-  dirty.clear();
-  for (const output of outputs) output.flush();
+interface Range {
+  readonly buffer: Buffer;
+  readonly start: number;
+  end: number;
 }
 
-export class Output {
+export class Output implements Flushable {
+  flushedIn = 0;
   readonly #socket: Duplex;
   readonly #options: OutputOptions;
-  #parts: Buffer[] = [];
+  #ranges: Range[] = [];
   #bytes = 0;
-  /** How many at the head of `#parts` are joined already, and the bytes of the others. */
+  /** How many at the head of `#ranges` are joined already, and the bytes of the others. */
   #joined = 0;
   #looseBytes = 0;
+  #isDirty = false;
   #isBlocked = false;
   /** `performance.now()` when the socket filled up; 0 while it drains. */
   #blockedSince = 0;
@@ -51,7 +55,7 @@ export class Output {
 
   /** Bytes that the peer has not taken; what only waits for the end of the turn does not count. */
   get backlogBytes(): number {
-    return this.#socket.writableLength + (this.#isBlocked ? this.#bytes : 0);
+    return this.#isBlocked ? this.#socket.writableLength + this.#bytes : 0;
   }
 
   /** The peer takes nothing and more is waiting for it than any sender should add to. */
@@ -65,11 +69,18 @@ export class Output {
   }
 
   append(bytes: Buffer): void {
-    this.#parts.push(bytes);
-    this.#bytes += bytes.length;
+    this.appendRange(bytes, 0, bytes.length);
+  }
+
+  /** `buffer[start, end)`, which must not change any more. */
+  appendRange(buffer: Buffer, start: number, end: number): void {
+    const last = this.#ranges.at(-1);
+    if (last !== undefined && last.buffer === buffer && last.end === start) last.end = end;
+    else this.#ranges.push({ buffer, start, end });
+    this.#bytes += end - start;
     if (this.#isBlocked) {
-      this.#looseBytes += bytes.length;
-      const loose = this.#parts.length - this.#joined;
+      this.#looseBytes += end - start;
+      const loose = this.#ranges.length - this.#joined;
       if (loose >= looseMax || this.#looseBytes >= looseBytesMax) this.#join();
       return;
     }
@@ -78,12 +89,19 @@ export class Output {
       this.flush();
       return;
     }
-    if (dirty.size === 0) setImmediate(flushDirty);
-    dirty.add(this);
+    if (this.#isDirty) return;
+    this.#isDirty = true;
+    flushLater(this);
+  }
+
+  /** What was appended in this turn. */
+  flushTurn(): void {
+    this.#isDirty = false;
+    this.flush();
   }
 
   flush(): void {
-    while (!this.#isBlocked && this.#parts.length > 0 && !this.#socket.destroyed) {
+    while (!this.#isBlocked && this.#ranges.length > 0 && !this.#socket.destroyed) {
       if (this.#write(this.#takePiece())) continue;
       this.#isBlocked = true;
       this.#blockedSince = performance.now();
@@ -91,50 +109,60 @@ export class Output {
   }
 
   discard(): void {
-    dirty.delete(this);
     this.#clear();
   }
 
   #clear(): void {
-    this.#parts = [];
+    this.#ranges = [];
     this.#bytes = 0;
     this.#joined = 0;
     this.#looseBytes = 0;
   }
 
   #join(): void {
-    const loose = this.#parts.length - this.#joined;
-    if (loose > 1) this.#parts.push(Buffer.concat(this.#parts.splice(this.#joined)));
+    const loose = this.#ranges.splice(this.#joined);
+    const bytes = loose.reduce((sum, { start, end }) => sum + end - start, 0);
+    const buffer = Buffer.allocUnsafeSlow(bytes);
+    copyAll(loose, buffer, 0);
+    this.#ranges.push({ buffer, start: 0, end: bytes });
     this.#joined++;
     this.#looseBytes = 0;
   }
 
-  #takePiece(): { parts: readonly Buffer[]; bytes: number } {
+  #takePiece(): { ranges: readonly Range[]; bytes: number } {
     if (this.#bytes <= pieceBytes) {
-      const all = { parts: this.#parts, bytes: this.#bytes };
+      const all = { ranges: this.#ranges, bytes: this.#bytes };
       this.#clear();
       return all;
     }
     let count = 0;
     let bytes = 0;
-    for (const part of this.#parts) {
-      if (count > 0 && bytes + part.length > pieceBytes) break;
+    for (const { start, end } of this.#ranges) {
+      if (count > 0 && bytes + end - start > pieceBytes) break;
       count++;
-      bytes += part.length;
+      bytes += end - start;
     }
-    const parts = this.#parts.splice(0, count);
+    const ranges = this.#ranges.splice(0, count);
     this.#bytes -= bytes;
     this.#joined = Math.max(0, this.#joined - count);
-    return { parts, bytes };
+    return { ranges, bytes };
   }
 
-  #write({ parts, bytes }: { parts: readonly Buffer[]; bytes: number }): boolean {
+  #write({ ranges, bytes }: { ranges: readonly Range[]; bytes: number }): boolean {
     const socket = this.#socket;
-    if (parts.length === 1) return socket.write(parts[0]);
-    if (bytes <= joinBytesMax) return socket.write(Buffer.concat(parts, bytes));
+    if (ranges.length === 1) {
+      const { buffer, start, end } = ranges[0] as Range;
+      return socket.write(buffer.subarray(start, end));
+    }
+    if (bytes <= joinBytesMax) {
+      const { buffer, start } = reserve(bytes);
+      copyAll(ranges, buffer, start);
+      return socket.write(buffer.subarray(start, start + bytes));
+    }
     socket.cork();
     let isTaking = true;
-    for (const part of parts) isTaking = socket.write(part);
+    for (const { buffer, start, end } of ranges)
+      isTaking = socket.write(buffer.subarray(start, end));
     socket.uncork();
     return isTaking;
   }
@@ -145,4 +173,9 @@ export class Output {
     this.flush();
     if (!this.#isBlocked) this.#options.onDrained();
   }
+}
+
+function copyAll(ranges: readonly Range[], into: Buffer, start: number): void {
+  let at = start;
+  for (const range of ranges) at += range.buffer.copy(into, at, range.start, range.end);
 }

@@ -2,11 +2,46 @@
  * Retained messages by topic, with an index by level for wildcard lookups. The newest by order of
  * arrival wins; what this edge has on its way up wins over what comes down, because the core will
  * order it later.
- * Source: MQTT 3.1.1 section 3.3.1.3.
+ *
+ * Bounded by count and bytes: what does not fit is delivered as any message, but not kept. What has a
+ * message expiry goes when that is over, at the latest when somebody asks for it.
+ * Source: MQTT 3.1.1 section 3.3.1.3; MQTT 5 sections 3.3.1.3 and 3.3.2.3.3.
  */
-import type { Publication, Qos } from '../../base/publication.ts';
+import type { Clock } from '../../base/clock.ts';
+import type { Ledger } from '../../base/ledger.ts';
+import { LevelTree } from '../../base/level-tree.ts';
+import type { Logger } from '../../base/log.ts';
+import {
+  type Publication,
+  publicationBytes,
+  type Qos,
+  withPayload,
+} from '../../base/publication.ts';
+import { messageExpiryOf } from '../mqtt5/publish-properties.ts';
 import type { MessageLog } from '../ports.ts';
 import type { RetainedRow, StateStore } from '../store/state-store.ts';
+
+/** Nodes that a lookup visits in one turn of the event loop: well below a millisecond. */
+const stepNodes = 500;
+
+/** Nodes that one `sweep` visits: a million are seen within a few minutes. */
+const sweepNodes = 5_000;
+
+/** One line tells how many were not kept in this time. */
+const fullLogMs = 10_000;
+
+export interface RetainedParts {
+  readonly log: Logger;
+  readonly clock: Clock;
+  readonly ledger: Ledger;
+  readonly store: Pick<StateStore, 'retained'>;
+  readonly messageLog: Pick<MessageLog, 'isUplinkPending'>;
+}
+
+export interface RetainedLimits {
+  readonly retained_messages: number;
+  readonly retained_bytes: number;
+}
 
 interface Entry {
   readonly publication: Publication;
@@ -14,27 +49,29 @@ interface Entry {
   readonly sequence: number;
   /** Counts up with every change here, to tell what a snapshot did not confirm. */
   readonly stamp: number;
-}
-
-interface Level {
-  entry: Entry | null;
-  children: Map<string, Level> | null;
+  /** Milliseconds since the epoch; Infinity for never. */
+  readonly expiresAt: number;
 }
 
 export class Retained {
-  readonly #store: StateStore;
-  readonly #log: Pick<MessageLog, 'isUplinkPending'>;
-  readonly #root: Level = { entry: null, children: null };
+  readonly #parts: RetainedParts;
+  readonly #limits: RetainedLimits;
+  readonly #tree = new LevelTree<Entry>();
+  #bytes = 0;
+  /** Entries that expire some time. */
+  #expiringCount = 0;
+  #sweep: Iterator<readonly Entry[]> | null = null;
   #stamp = 0;
-  #count = 0;
+  #refusedCount = 0;
+  #fullLoggedAt = Number.NEGATIVE_INFINITY;
 
-  constructor(store: StateStore, log: Pick<MessageLog, 'isUplinkPending'>) {
-    this.#store = store;
-    this.#log = log;
+  constructor(parts: RetainedParts, limits: RetainedLimits) {
+    this.#parts = parts;
+    this.#limits = limits;
   }
 
   get count(): number {
-    return this.#count;
+    return this.#tree.size;
   }
 
   /** A mark for `dropUnconfirmed`. */
@@ -44,18 +81,20 @@ export class Retained {
 
   restore(rows: readonly RetainedRow[]): void {
     for (const row of rows) {
-      this.#put(row.topic, {
+      const publication = {
+        topic: row.topic,
+        payload: row.payload,
+        properties: row.properties,
+        qos: row.qos as Qos,
+        retain: true,
+        acceptedAt: row.accepted_at,
+        origin: row.origin,
+      };
+      this.#put({
+        publication,
         sequence: row.sequence,
         stamp: 0,
-        publication: {
-          topic: row.topic,
-          payload: row.payload,
-          properties: row.properties,
-          qos: row.qos as Qos,
-          retain: true,
-          acceptedAt: row.accepted_at,
-          origin: row.origin,
-        },
+        expiresAt: expiryOf(publication),
       });
     }
   }
@@ -63,44 +102,83 @@ export class Retained {
   /** Keeps, replaces or (empty payload) deletes. `sequence` is 0 for what is not in the log. */
   set(publication: Publication, sequence: number): void {
     const { topic } = publication;
-    const present = this.#find(topic)?.entry ?? null;
-    if (present !== null && this.#isOlder(publication, sequence, present)) return;
+    const present = this.#tree.get(topic);
+    if (present !== undefined && this.#isOlder(publication, sequence, present)) return;
     if (publication.payload.length === 0) {
       this.#delete(topic);
       return;
     }
+    if (!this.#hasRoom(publication, present)) {
+      // What the topic had is not its retained message any more, either.
+      this.#delete(topic);
+      this.#refuse(topic);
+      return;
+    }
     // Kept for long: not as a view of the chunk that it came in.
-    const payload = Buffer.from(publication.payload);
-    const kept = { ...publication, payload };
-    this.#put(topic, { publication: kept, sequence, stamp: ++this.#stamp });
-    this.#store.retained.put([
-      topic,
-      sequence,
-      kept.qos,
-      kept.payload,
-      kept.properties,
-      kept.acceptedAt,
-      kept.origin,
-    ]);
+    const kept = withPayload(publication, Buffer.from(publication.payload));
+    const { payload, properties, qos, acceptedAt, origin } = kept;
+    const expiresAt = expiryOf(kept);
+    this.#put({ publication: kept, sequence, stamp: ++this.#stamp, expiresAt });
+    this.#parts.store.retained.put([topic, sequence, qos, payload, properties, acceptedAt, origin]);
   }
 
-  /** Every retained message that the filter matches. */
-  match(filter: string): Publication[] {
-    return this.#entries(filter).map((entry) => entry.publication);
+  /** Every retained message that the filter matches, in steps between which others have their turn;
+   * each is as it is at the time of its step. */
+  async *walk(filter: string): AsyncGenerator<readonly Publication[]> {
+    for await (const entries of this.#steps(filter)) {
+      yield entries.map((entry) => entry.publication);
+    }
   }
 
   /** Whether it is still what the topic has. */
   isCurrent(publication: Publication): boolean {
-    return this.#find(publication.topic)?.entry?.publication === publication;
+    return this.#tree.get(publication.topic)?.publication === publication;
   }
 
   /** After the core has sent all it holds for the filter: what it did not name was deleted there. */
-  dropUnconfirmed(filter: string, stamp: number): void {
-    for (const entry of this.#entries(filter)) {
-      const { topic } = entry.publication;
-      if (entry.stamp > stamp || this.#log.isUplinkPending(topic, entry.sequence)) continue;
-      this.#delete(topic);
+  async dropUnconfirmed(filter: string, stamp: number): Promise<void> {
+    const { messageLog } = this.#parts;
+    for await (const entries of this.#steps(filter)) {
+      for (const entry of entries) {
+        const { topic } = entry.publication;
+        if (entry.stamp > stamp || messageLog.isUplinkPending(topic, entry.sequence)) continue;
+        this.#delete(topic);
+      }
     }
+  }
+
+  /** Looks at a few more, in turn, whether they have expired. To be called now and then. */
+  sweep(): void {
+    if (this.#expiringCount === 0) return;
+    this.#sweep ??= this.#tree.walkAll(sweepNodes)[Symbol.iterator]();
+    const step = this.#sweep.next();
+    if (step.done === true) this.#sweep = null;
+    else this.#living(step.value);
+  }
+
+  async *#steps(filter: string): AsyncGenerator<readonly Entry[]> {
+    let isFirst = true;
+    for (const step of this.#tree.walk(filter, stepNodes)) {
+      if (!isFirst) await new Promise<void>((resolve) => setImmediate(resolve));
+      isFirst = false;
+      const living = this.#living(step);
+      if (living.length > 0) yield living;
+    }
+  }
+
+  /** Those that have not expired; the others go. */
+  #living(entries: readonly Entry[]): readonly Entry[] {
+    if (this.#expiringCount === 0) return entries;
+    const now = this.#parts.clock.now();
+    return entries.filter((entry) => {
+      if (entry.expiresAt > now) return true;
+      const { topic } = entry.publication;
+      if (this.#tree.get(topic) === entry) {
+        this.#delete(topic);
+        this.#parts.ledger.retainedLost('expired');
+      }
+      return false;
+    });
   }
 
   #isOlder(publication: Publication, sequence: number, present: Entry): boolean {
@@ -109,84 +187,59 @@ export class Retained {
     return (
       present.publication.origin === '' &&
       present.sequence > 0 &&
-      this.#log.isUplinkPending(publication.topic, present.sequence)
+      this.#parts.messageLog.isUplinkPending(publication.topic, present.sequence)
     );
   }
 
-  #put(topic: string, entry: Entry): void {
-    let level = this.#root;
-    for (const name of topic.split('/')) {
-      level.children ??= new Map();
-      let child = level.children.get(name);
-      if (child === undefined) {
-        child = { entry: null, children: null };
-        level.children.set(name, child);
-      }
-      level = child;
-    }
-    if (level.entry === null) this.#count++;
-    level.entry = entry;
+  #hasRoom(publication: Publication, present: Entry | undefined): boolean {
+    const isNew = present === undefined;
+    if (isNew && this.#tree.size >= this.#limits.retained_messages) return false;
+    const freed = isNew ? 0 : bytesOf(present.publication);
+    return this.#bytes - freed + bytesOf(publication) <= this.#limits.retained_bytes;
   }
 
-  #find(topic: string): Level | undefined {
-    let level: Level | undefined = this.#root;
-    for (const name of topic.split('/')) level = level?.children?.get(name);
-    return level;
+  #refuse(topic: string): void {
+    this.#parts.ledger.retainedLost('full');
+    this.#refusedCount++;
+    const now = this.#parts.clock.elapsed();
+    if (now < this.#fullLoggedAt + fullLogMs) return;
+    this.#fullLoggedAt = now;
+    const fields = {
+      reason: 'full',
+      topic,
+      count: this.#refusedCount,
+      retained_messages: this.#tree.size,
+      retained_bytes: this.#bytes,
+    };
+    this.#parts.log.warn(fields, 'message delivered but not retained');
+    this.#refusedCount = 0;
+  }
+
+  #put(entry: Entry): void {
+    this.#bytes += bytesOf(entry.publication);
+    if (entry.expiresAt < Number.POSITIVE_INFINITY) this.#expiringCount++;
+    const before = this.#tree.set(entry.publication.topic, entry);
+    if (before !== undefined) this.#forget(before);
   }
 
   #delete(topic: string): void {
-    const names = topic.split('/');
-    const path: Level[] = [this.#root];
-    for (const name of names) {
-      const child = path.at(-1)?.children?.get(name);
-      if (child === undefined) return;
-      path.push(child);
-    }
-    const last = path.at(-1) as Level;
-    if (last.entry === null) return;
-    last.entry = null;
-    this.#count--;
-    this.#store.retained.delete([topic]);
-    for (let i = path.length - 1; i > 0; i--) {
-      const level = path[i] as Level;
-      if (level.entry !== null || (level.children?.size ?? 0) > 0) return;
-      path[i - 1]?.children?.delete(names[i - 1] as string);
-    }
+    const entry = this.#tree.delete(topic);
+    if (entry === undefined) return;
+    this.#forget(entry);
+    this.#parts.store.retained.delete([topic]);
   }
 
-  #entries(filter: string): Entry[] {
-    const found: Entry[] = [];
-    collect(this.#root, filter.split('/'), 0, found);
-    return found;
+  #forget(entry: Entry): void {
+    this.#bytes -= bytesOf(entry.publication);
+    if (entry.expiresAt < Number.POSITIVE_INFINITY) this.#expiringCount--;
   }
 }
 
-function collect(level: Level, names: readonly string[], at: number, found: Entry[]): void {
-  const name = names[at];
-  if (name === undefined) {
-    if (level.entry !== null) found.push(level.entry);
-    return;
-  }
-  if (name === '#') {
-    collectAll(level, at === 0, found);
-    return;
-  }
-  if (name !== '+') {
-    const child = level.children?.get(name);
-    if (child !== undefined) collect(child, names, at + 1, found);
-    return;
-  }
-  for (const [childName, child] of level.children ?? []) {
-    if (at === 0 && childName.startsWith('$')) continue; // [MQTT-4.7.2-1]
-    collect(child, names, at + 1, found);
-  }
+function bytesOf(publication: Publication): number {
+  return publicationBytes(publication) + (publication.properties?.length ?? 0);
 }
 
-function collectAll(level: Level, isRoot: boolean, found: Entry[]): void {
-  // "sport/#" also matches "sport" [MQTT-4.7.1-2].
-  if (level.entry !== null) found.push(level.entry);
-  for (const [name, child] of level.children ?? []) {
-    if (isRoot && name.startsWith('$')) continue;
-    collectAll(child, false, found);
-  }
+function expiryOf({ properties, acceptedAt }: Publication): number {
+  const seconds = messageExpiryOf(properties);
+  return seconds < 0 ? Number.POSITIVE_INFINITY : acceptedAt + seconds * 1_000;
 }

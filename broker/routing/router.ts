@@ -1,15 +1,15 @@
 /**
- * From a publication to the sessions that want it. Each session gets it once, at the lower of the
- * publication's QoS and the highest that its matching subscriptions grant. Tells the uplink which
- * filters are wanted here.
+ * From a publication to the sessions that want it. Tells the uplink which filters are wanted here.
  * Source: MQTT 3.1.1 sections 3.3.5 and 4.7.
  */
 import type { Ledger } from '../../base/ledger.ts';
 import type { Publication, Qos } from '../../base/publication.ts';
-import { TopicIndex } from '../../base/topic-index.ts';
+import { type IndexEntry, TopicIndex } from '../../base/topic-index.ts';
+import type { Run } from '../../proto/run.ts';
 import type { Uplink } from '../ports.ts';
 import type { GrantedSubscription, Session } from '../session.ts';
 import type { Retained } from './retained.ts';
+import { type Route, routeOf, type Target } from './route.ts';
 
 export interface RouterParts {
   readonly ledger: Ledger;
@@ -17,9 +17,19 @@ export interface RouterParts {
   readonly retained: Retained;
 }
 
+/** What goes to the sessions, and who of them published it. */
+export interface Routed {
+  /** Place in the log, of a run that of its first; 0 when it is not in it. */
+  readonly sequence: number;
+  /** Null for what did not come from a session here. */
+  readonly publisher: Session | null;
+}
+
 export class Router {
   readonly #parts: RouterParts;
   readonly #index = new TopicIndex<Session, GrantedSubscription>();
+  /** By the index's answer, which is another array as soon as anything in it changes. */
+  readonly #routes = new WeakMap<readonly IndexEntry<Session, GrantedSubscription>[], Route>();
   /** How many sessions want each filter. */
   readonly #wanted = new Map<string, number>();
 
@@ -44,7 +54,7 @@ export class Router {
     const { retained, uplink } = this.#parts;
     const { stamp } = retained;
     const isAnswered = await uplink.want(filter);
-    if (isAnswered) retained.dropUnconfirmed(filter, stamp);
+    if (isAnswered) await retained.dropUnconfirmed(filter, stamp);
   }
 
   unsubscribe(session: Session, filter: string): void {
@@ -58,27 +68,49 @@ export class Router {
     this.#parts.uplink.unwant(filter);
   }
 
-  /** Keeps it when it is to be retained, and delivers it. `sequence` is 0 when it is not in the log. */
-  route(publication: Publication, sequence: number): void {
+  /** Keeps it when it is to be retained, and delivers it. */
+  route(publication: Publication, { sequence, publisher }: Routed): void {
     if (publication.retain) this.#parts.retained.set(publication, sequence);
-    const matches = this.#index.match(publication.topic);
-    if (matches.length === 0) {
-      this.#parts.ledger.unclaimed.add();
+    const { targets } = this.#routeOf(publication.topic);
+    let isWanted = false;
+    for (const one of targets) {
+      const target = targetFor(one, publisher);
+      if (target === null) continue;
+      isWanted = true;
+      target.session.outbox.deliver({
+        sequence,
+        qos: Math.min(target.qos, publication.qos) as Qos,
+        retain: target.retainAsPublished && publication.retain,
+        publication,
+        identifiers: target.identifiers,
+        owner: null,
+      });
+    }
+    if (!isWanted) this.#parts.ledger.unclaimed.add();
+  }
+
+  /** The same for each publication of a run. */
+  routeRun(run: Run, at: Routed): void {
+    const { targets, isPlain } = this.#routeOf(run.topic);
+    if (targets.length === 0) {
+      this.#parts.ledger.unclaimed.add(run.count);
       return;
     }
-    const first = matches[0];
-    if (matches.length === 1 && first !== undefined) {
-      deliver(first.value, first.detail.qos, { publication, sequence });
+    if (isPlain) {
+      for (const { session, qos } of targets) session.outbox.deliverRun(run, at.sequence, qos);
       return;
     }
-    for (const [session, qos] of bestOf(matches)) {
-      deliver(session, qos, { publication, sequence });
+    const step = at.sequence === 0 ? 0 : 1;
+    for (const [index, publication] of run.publications().entries()) {
+      const sequence = at.sequence + index * step;
+      this.route(publication, { sequence, publisher: at.publisher });
     }
   }
 
-  /** Sessions that wanted the topic when the log had come to `sequence`, with their best grant. */
-  wantedSince(topic: string, sequence: number): Iterable<[Session, Qos]> {
-    return bestOf(this.#index.match(topic).filter(({ detail }) => detail.since <= sequence));
+  /** Sessions that wanted the topic when the log had come to the sequence. */
+  wantedSince(topic: string, { sequence, publisher }: Routed): Target[] {
+    const matches = this.#index.match(topic).filter(({ detail }) => detail.since <= sequence);
+    return routeOf(matches).targets.flatMap((one) => targetFor(one, publisher) ?? []);
   }
 
   /** Whether a kept session wants it at a QoS that must survive this process. */
@@ -88,25 +120,18 @@ export class Router {
       .match(publication.topic)
       .some(({ value, detail }) => value.identity.isKept && detail.qos > 0);
   }
-}
 
-function bestOf(
-  matches: readonly { value: Session; detail: GrantedSubscription }[],
-): Map<Session, Qos> {
-  const best = new Map<Session, Qos>();
-  for (const { value, detail } of matches) {
-    const known = best.get(value);
-    if (known === undefined || known < detail.qos) best.set(value, detail.qos);
+  #routeOf(topic: string): Route {
+    const matches = this.#index.match(topic);
+    let route = this.#routes.get(matches);
+    if (route === undefined) {
+      route = routeOf(matches);
+      this.#routes.set(matches, route);
+    }
+    return route;
   }
-  return best;
 }
 
-function deliver(
-  session: Session,
-  granted: Qos,
-  item: { readonly publication: Publication; readonly sequence: number },
-): void {
-  const qos = Math.min(granted, item.publication.qos) as Qos;
-  const { publication, sequence } = item;
-  session.outbox.deliver({ publication, sequence, qos, retain: false });
+function targetFor(target: Target, publisher: Session | null): Target | null {
+  return target.own === null || target.session !== publisher ? target : target.own.target;
 }

@@ -29,7 +29,21 @@ export class BufferedTable {
     return this.#changes.size > 0 || this.#drops.size > 0;
   }
 
-  get createSql(): string {
+  get name(): string {
+    return this.#shape.name;
+  }
+
+  /** Statements that make the table what it has to be; `present` names the columns that it has. */
+  upgradeSql(present: ReadonlySet<string>): string {
+    const { name, columns } = this.#shape;
+    if (present.size === 0) return this.#createSql;
+    return columns
+      .filter((column) => !present.has(columnName(column)))
+      .map((column) => `ALTER TABLE ${name} ADD COLUMN ${column};`)
+      .join('\n');
+  }
+
+  get #createSql(): string {
     const { name, columns, keyColumns } = this.#shape;
     const key = columns.slice(0, keyColumns).map(columnName).join(', ');
     return `CREATE TABLE IF NOT EXISTS ${name} (${columns.join(', ')}, PRIMARY KEY (${key})) WITHOUT ROWID;`;
@@ -96,8 +110,9 @@ export class BufferedTable {
 
   #upserts(rows: readonly Row[]): { sql: string; params: SqlValue[] }[] {
     const one = `(${new Array(this.#shape.columns.length).fill('?').join(', ')})`;
+    const names = this.#shape.columns.map(columnName).join(', ');
     return slices(rows).map((slice) => ({
-      sql: `INSERT OR REPLACE INTO ${this.#shape.name} VALUES ${slice.map(() => one).join(', ')}`,
+      sql: `INSERT OR REPLACE INTO ${this.#shape.name} (${names}) VALUES ${slice.map(() => one).join(', ')}`,
       params: slice.flat(),
     }));
   }

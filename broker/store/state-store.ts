@@ -10,6 +10,7 @@ import type { Clock } from '../../base/clock.ts';
 import type { Logger } from '../../base/log.ts';
 import { openSqlite, type SqlDatabase } from '../../base/sqlite.ts';
 import { BufferedTable } from './buffered-table.ts';
+import { bringUp } from './layout.ts';
 
 const lazyMs = 200;
 const retryMs = 1_000;
@@ -28,6 +29,8 @@ export interface SessionRow {
   readonly disconnected_at: number;
   readonly username: string;
   readonly connected_at: number;
+  /** Null in rows of before it was there: as long as the configuration says. */
+  readonly expiry_seconds: number | null;
 }
 
 export interface SubscriptionRow {
@@ -36,6 +39,10 @@ export interface SubscriptionRow {
   readonly qos: number;
   /** Log sequence from which it counts. */
   readonly since: number;
+  readonly no_local: number;
+  readonly retain_as_published: number;
+  /** 0 for none. */
+  readonly identifier: number;
 }
 
 export interface InflightRow {
@@ -82,6 +89,10 @@ export interface WillRow {
   readonly payload: Buffer;
   readonly qos: number;
   readonly retain: number;
+  readonly properties: Buffer | null;
+  readonly delay_seconds: number;
+  /** When it is published, milliseconds since the epoch; 0 while its connection is there. */
+  readonly due_at: number;
 }
 
 export class StateStore {
@@ -92,12 +103,16 @@ export class StateStore {
     'disconnected_at INTEGER',
     'username TEXT',
     'connected_at INTEGER',
+    'expiry_seconds INTEGER',
   ]);
   readonly subscriptions = table('subscription', 2, [
     'client_id TEXT',
     'filter TEXT',
     'qos INTEGER',
     'since INTEGER',
+    'no_local INTEGER DEFAULT 0',
+    'retain_as_published INTEGER DEFAULT 0',
+    'identifier INTEGER DEFAULT 0',
   ]);
   readonly inflight = table('inflight', 2, [
     'client_id TEXT',
@@ -122,6 +137,9 @@ export class StateStore {
     'payload BLOB',
     'qos INTEGER',
     'retain INTEGER',
+    'properties BLOB',
+    'delay_seconds INTEGER DEFAULT 0',
+    'due_at INTEGER DEFAULT 0',
   ]);
   readonly parked = table('parked', 1, [
     'sequence INTEGER',
@@ -163,7 +181,12 @@ export class StateStore {
   static async open(parts: { log: Logger; clock: Clock }, file: string): Promise<StateStore> {
     const database = await openSqlite(file, { synchronous: 'FULL' });
     const store = new StateStore(parts, database);
-    await database.exec(store.#tables.map((one) => one.createSql).join('\n'));
+    try {
+      await bringUp(database, { file, tables: store.#tables });
+    } catch (error) {
+      await store.close();
+      throw error;
+    }
     return store;
   }
 

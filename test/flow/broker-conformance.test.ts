@@ -53,7 +53,7 @@ test('SUBACK has one return code for each filter in order, also for one named tw
       ['s/a', 1],
       ['s/b', 2],
       ['s/a', 0],
-      ['$share/g/s', 1],
+      ['$queue/g/s', 1],
       ['s/c', 0],
       ['s/a', 2],
     ]),
@@ -70,7 +70,7 @@ test('a refused filter beside a granted one is not stored and does not come back
   const first = await RawClient.session(edge.port, 'denied', false);
   first.send(
     subscribeMany(1, [
-      ['$share/g/den/#', 1],
+      ['$share//den/#', 1],
       ['den/ok', 1],
       ['$queue/den', 1],
     ]),

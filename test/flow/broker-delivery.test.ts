@@ -177,13 +177,6 @@ test('MQTT over WebSocket and MQTT 3.1 clients meet on the same topics', async (
   assert.deepEqual(ws.texts, ['hello']);
 });
 
-test('an MQTT 5 client is refused with the reason of its own protocol', async () => {
-  await assert.rejects(
-    connect({ protocolVersion: 5 }),
-    (error: Error & { code?: number }) => error.code === 0x84,
-  );
-});
-
 test('publishing to a reserved topic ends the connection and is counted', async () => {
   const sender = await connect();
   const closed = new Promise<void>((resolve) => sender.mqtt.once('close', resolve));

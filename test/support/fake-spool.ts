@@ -15,7 +15,7 @@ export class FakeSpool implements UplinkLog {
   readonly #lanes: UplinkRecord[][] = Array.from({ length: laneCount }, () => []);
   readonly #newest: number[] = new Array(laneCount).fill(0);
   readonly #positions: number[] = new Array(laneCount).fill(0);
-  readonly #listeners: ((records: readonly UplinkRecord[]) => void)[] = [];
+  readonly #listeners: ((records: () => readonly UplinkRecord[]) => void)[] = [];
   #logEpoch = '';
   #sequence = 0;
   /** How many records were read back from "disk". */
@@ -35,7 +35,7 @@ export class FakeSpool implements UplinkLog {
       this.#lanes[lane]?.push(record);
       return record;
     });
-    for (const listener of this.#listeners) listener(records);
+    for (const listener of this.#listeners) listener(() => records);
   }
 
   oldestOf(lane: number): number {
@@ -60,7 +60,7 @@ export class FakeSpool implements UplinkLog {
     }
   }
 
-  onUplink(listener: (records: readonly UplinkRecord[]) => void): void {
+  onUplink(listener: (records: () => readonly UplinkRecord[]) => void): void {
     this.#listeners.push(listener);
   }
 

@@ -9,6 +9,7 @@ import { createLog } from '../../base/log.ts';
 import { Metrics } from '../../base/metrics.ts';
 import type { Publication } from '../../base/publication.ts';
 import { Spool } from '../../bridge/spool.ts';
+import { type EnhancedAuthenticate, noEnhancedAuthenticate } from '../../broker/authenticate.ts';
 import { DeviceBroker } from '../../broker/device-broker.ts';
 
 export interface LocalBroker {
@@ -34,6 +35,7 @@ type Settings = Record<string, Record<string, unknown>>;
 export async function openLocalBroker(
   settings: Settings = {},
   data?: string,
+  enhancedAuthenticate: EnhancedAuthenticate = noEnhancedAuthenticate,
 ): Promise<LocalBroker> {
   const folder = data ?? (await mkdtemp(join(tmpdir(), 'trunkline-broker-')));
   const config = configSchema.parse({
@@ -48,7 +50,11 @@ export async function openLocalBroker(
   const clock = systemClock;
   const spool = await Spool.open(
     { log, metrics, clock },
-    { directory: join(folder, 'edge', 'spool'), bytesMax: config.limits.spool_bytes },
+    {
+      directory: join(folder, 'edge', 'spool'),
+      bytesMax: config.limits.spool_bytes,
+      durability: config.edge.durability,
+    },
   );
   const offered: Publication[] = [];
   const heard: string[] = [];
@@ -60,6 +66,7 @@ export async function openLocalBroker(
       clock,
       messageLog: spool,
       uplink: {
+        wants: () => true,
         offer: (publication) => offered.push(publication),
         want: async () => false,
         unwant: () => {},
@@ -68,6 +75,7 @@ export async function openLocalBroker(
         sessionChanged: ({ clientId }) => heard.push(`changed ${clientId}`),
         sessionRemoved: (clientId) => heard.push(`removed ${clientId}`),
       },
+      enhancedAuthenticate,
     },
     config,
   );

@@ -16,7 +16,7 @@ const operating = readFileSync('docs/operating.md', 'utf8');
 /** Names of all metrics that the tiers' sources register. */
 function registeredMetrics(): Set<string> {
   const names = new Set<string>();
-  for (const folder of ['base', 'broker', 'bridge', 'core']) {
+  for (const folder of ['base', 'broker', 'bridge', 'core', 'cli']) {
     for (const path of readdirSync(folder, { recursive: true, encoding: 'utf8' })) {
       if (!path.endsWith('.ts')) continue;
       const text = readFileSync(join(folder, path), 'utf8');

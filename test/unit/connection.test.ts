@@ -2,10 +2,11 @@
 import assert from 'node:assert/strict';
 import { Duplex } from 'node:stream';
 import { beforeEach, test } from 'node:test';
+import { noEnhancedAuthenticate } from '../../broker/authenticate.ts';
 import { Connection } from '../../broker/connection/connection.ts';
 import type { FlowSink } from '../../broker/connection/connection-port.ts';
 import type { FrameScanner } from '../../broker/connection/frame-scanner.ts';
-import { pubackFrame } from '../../broker/connection/frames.ts';
+import { ackFrame, ackHeads } from '../../broker/connection/frames.ts';
 import { connectPacket, publishPacket } from '../support/raw-client.ts';
 
 /** Takes a write only when `accept` is called. */
@@ -47,7 +48,12 @@ class SlowSocket extends Duplex {
   }
 }
 
-const hooks = { refreshKeepAlive: () => {}, closed: () => {} };
+const hooks = {
+  refreshKeepAlive: () => {},
+  isSubscribed: () => false,
+  keepSession: () => {},
+  closed: () => {},
+};
 let socket: SlowSocket;
 let connection: Connection;
 let taken: number;
@@ -57,7 +63,16 @@ beforeEach(() => {
   connection = new Connection(socket, hooks, {
     listener: 'mqtt',
     remoteAddress: '',
-    packetBytesMax: 1_000_000,
+    server: {
+      packetBytesMax: 1_000_000,
+      receiveMaximum: 1_000,
+      topicAliasMaximum: 0,
+      sessionExpirySecondsMax: 60,
+      keepAliveSecondsMax: 0,
+      responseInformation: '',
+      assignClientId: () => 'assigned',
+    },
+    enhanced: noEnhancedAuthenticate,
     backlogBytesMax: 20_000,
   });
   taken = 0;
@@ -66,7 +81,7 @@ beforeEach(() => {
 const answering: FlowSink = {
   frame(scanner: FrameScanner) {
     taken++;
-    connection.send(pubackFrame(scanner.buffer.readUInt16BE(scanner.end - 3)));
+    connection.send(ackFrame(ackHeads.puback, scanner.buffer.readUInt16BE(scanner.end - 3)));
     return null;
   },
   mustWait: () => false,

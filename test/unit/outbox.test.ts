@@ -1,18 +1,28 @@
 /** The outbox of a kept session against a log that is slow, fails or has lost a message. */
 import assert from 'node:assert/strict';
 import { beforeEach, test } from 'node:test';
+import { systemClock } from '../../base/clock.ts';
 import { configSchema } from '../../base/config-schema.ts';
 import { Ledger } from '../../base/ledger.ts';
 import { Metrics } from '../../base/metrics.ts';
 import type { Publication, Qos } from '../../base/publication.ts';
-import type { Delivery } from '../../broker/delivery.ts';
+import { termsOf311 } from '../../broker/connection/connection-port.ts';
+import type { Delivery, FrameSink } from '../../broker/delivery.ts';
 import { Outbox } from '../../broker/outbox.ts';
 import { SessionJournal } from '../../broker/session-journal.ts';
 import type { StateStore } from '../../broker/store/state-store.ts';
 
-class Sink {
+class Sink implements FrameSink {
+  readonly version = 4;
+  readonly terms = termsOf311;
   readonly frames: { type: number; dup: boolean; packetId: number; text: string }[] = [];
   backlogBytes = 0;
+
+  sendRange(buffer: Buffer, start: number, end: number): void {
+    for (let at = start; at < end; at += 2 + (buffer[at + 1] as number)) {
+      this.send(buffer.subarray(at, at + 2 + (buffer[at + 1] as number)));
+    }
+  }
 
   send(frame: Buffer): void {
     const type = (frame[0] as number) >> 4;
@@ -53,6 +63,7 @@ beforeEach(() => {
   );
   outbox = new Outbox(
     {
+      clock: systemClock,
       ledger: new Ledger(metrics),
       journal,
       read: (sequence) => read(sequence),
@@ -75,8 +86,13 @@ function publication(text: string): Publication {
   };
 }
 
+/** Known by its place in the log alone. */
+function owed(sequence: number): Delivery {
+  return { sequence, qos: 2, retain: false, publication: null, identifiers: [], owner: null };
+}
+
 function delivery(sequence: number, qos: Qos = 1): Delivery {
-  return { sequence, qos, retain: false, publication: publication(`${sequence}`) };
+  return { ...owed(sequence), qos, publication: publication(`${sequence}`) };
 }
 
 /** Everything that only waits for promises has run. */
@@ -98,7 +114,7 @@ test('a message that cannot be read stays queued, and goes when it is tried agai
 });
 
 test('what was in flight goes first, also when it could not be read at once', async () => {
-  outbox.restoreInflight(7, { sequence: 1, qos: 2, retain: false, publication: null }, false);
+  outbox.restoreInflight(7, owed(1), false);
   outbox.deliver(delivery(2));
   read = () => Promise.reject(new Error('EIO'));
   const sink = new Sink();

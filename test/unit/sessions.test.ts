@@ -20,21 +20,27 @@ test('a session ends by its expiry, but not between CONNECT and CONNACK', () => 
     parking: {},
     router: {},
     listener: { sessionChanged: () => {}, sessionRemoved: () => {} },
+    onEnded: () => {},
   } as unknown as SessionsParts;
   const limits = configSchema.parse({ limits: { session_expiry_seconds: 60 } }).limits;
   const sessions = new Sessions(parts, limits);
-  const who = { clientId: 'c', isKept: true, username: '' };
+  const who = { clientId: 'c', cleanStart: false, username: '', expirySeconds: 60 };
   const { session } = sessions.open(who);
   sessions.expire();
   assert.equal(sessions.get('c'), session);
   session.disconnected('closed-by-client', now);
-  now += 61_000;
+  now += 59_000;
   // It comes back in the last moment, and its connection is not there yet.
   assert.equal(sessions.open(who).wasPresent, true);
+  now += 2_000;
   sessions.expire();
   assert.equal(sessions.get('c'), session);
   session.disconnected('closed-by-client', now);
   now += 61_000;
   sessions.expire();
   assert.equal(sessions.get('c'), undefined);
+  // Not looked for yet, but over all the same.
+  sessions.open(who).session.disconnected('closed-by-client', now);
+  now += 60_000;
+  assert.equal(sessions.open(who).wasPresent, false);
 });

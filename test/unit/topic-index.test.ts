@@ -2,7 +2,13 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { laneOf, topicFilterFault, topicMatches, topicNameFault } from '../../base/topic.ts';
+import {
+  laneOf,
+  parseShare,
+  topicFilterFault,
+  topicMatches,
+  topicNameFault,
+} from '../../base/topic.ts';
 import { TopicIndex } from '../../base/topic-index.ts';
 
 const name = fc.constantFrom('', 'a', 'b', 'ab', '$SYS', 'ä');
@@ -91,4 +97,54 @@ test('remembered matches take no more memory for many topics with many holders',
   assert.equal(index.match('t/0').length, 5_000);
   // All of them would be 15 million references.
   assert.ok(process.memoryUsage().heapUsed - before < 60e6);
+});
+
+test('an answer is the same array until something in it changes', () => {
+  const index = new TopicIndex<string, number>();
+  index.add('a/b', 'x', 0);
+  index.add('a/#', 'y', 0);
+  const first = index.match('a/b');
+  for (let i = 0; i < 50; i++) index.add(`other/${i}/+`, 'z', 0);
+  assert.equal(index.match('a/b'), first);
+  index.add('a/+', 'z', 0);
+  const second = index.match('a/b');
+  assert.equal(second.length, 3);
+  index.add('a/+', 'z', 1);
+  const third = index.match('a/b');
+  assert.notEqual(third, second);
+  assert.equal(third.find((entry) => entry.value === 'z')?.detail, 1);
+  index.remove('a/+', 'z');
+  assert.deepEqual(
+    index
+      .match('a/b')
+      .map((entry) => entry.value)
+      .toSorted(),
+    ['x', 'y'],
+  );
+  index.remove('a/b', 'x');
+  assert.equal(index.match('a/b').length, 1);
+});
+
+test('what is asked for stays remembered while many other topics pass', () => {
+  const index = new TopicIndex<string, null>();
+  index.add('#', 'x', null);
+  const hot = index.match('hot');
+  for (let i = 0; i < 100_000; i++) {
+    index.match(`passing/${i}`);
+    if (i % 1_000 === 0) assert.equal(index.match('hot'), hot);
+  }
+});
+
+test('a shared subscription has a group and a sound filter, or a fault', () => {
+  assert.deepEqual(parseShare('$share/g/a/+/#'), { group: 'g', filter: 'a/+/#' });
+  assert.deepEqual(parseShare('$share/g//'), { group: 'g', filter: '/' });
+  assert.deepEqual(parseShare('$share/g/$SYS/#'), { group: 'g', filter: '$SYS/#' });
+  for (const bad of ['$share', '$share/', '$share/g', '$share/g/', '$share//a', '$share/+/a']) {
+    assert.equal(typeof parseShare(bad), 'string', bad);
+  }
+  assert.equal(typeof parseShare('$share/g#/a'), 'string');
+  assert.equal(typeof parseShare('$share/g/a#'), 'string');
+  for (const other of ['share/g/a', '$shared/g/a', '+/share', '$SYS/#']) {
+    assert.equal(parseShare(other), null, other);
+  }
 });

@@ -1,0 +1,46 @@
+/**
+ * The books of one session's deliveries: each ends delivered, or dropped for a counted reason, and
+ * whoever owes it is told.
+ */
+import type { DroppedReason } from '../base/ledger.ts';
+import type { Qos } from '../base/publication.ts';
+import type { Delivery, OutboxParts } from './delivery.ts';
+
+export class DeliveryBooks {
+  readonly #parts: OutboxParts;
+  deliveredCount = 0;
+  droppedCount = 0;
+
+  constructor(parts: OutboxParts) {
+    this.#parts = parts;
+  }
+
+  delivered(qos: Qos, count = 1): void {
+    this.deliveredCount += count;
+    this.#parts.ledger.delivered[qos].add(count);
+  }
+
+  dropped(reason: DroppedReason, count = 1): void {
+    this.droppedCount += count;
+    this.#parts.ledger.dropped(reason, count);
+  }
+
+  /** Also tells who owes it; null for what nobody would send again. */
+  drop(delivery: Delivery | null, reason: DroppedReason, packetId = 0): void {
+    this.dropped(reason);
+    this.settle(packetId, delivery);
+  }
+
+  /** Nobody has the message any more. */
+  lose(delivery: Delivery | null, packetId = 0): void {
+    this.#parts.onLost(delivery?.sequence ?? 0);
+    this.drop(delivery, 'log-retention', packetId);
+  }
+
+  settle(packetId: number, delivery: Delivery | null): void {
+    if (delivery === null) return;
+    const { journal } = this.#parts;
+    if (packetId > 0 && delivery.qos === 2) journal?.landed(packetId);
+    (delivery.owner ?? journal)?.settled(delivery.sequence);
+  }
+}

@@ -1,0 +1,200 @@
+/**
+ * Sends what an outbox has queued, as far as the window and the socket have room: at once where it
+ * can be, one step after the other where something has to be read or written down first. On a new
+ * connection what was in flight goes first, in order.
+ */
+import type { Limits } from '../base/config.ts';
+import { ackFrame, ackHeads } from './connection/frames.ts';
+import type { Delivery, FrameSink, OutboxParts } from './delivery.ts';
+import type { DeliveryBooks } from './delivery-books.ts';
+import type { DeliveryQueue } from './delivery-queue.ts';
+import type { InflightWindow } from './inflight-window.ts';
+import { PublishWriter, type Unwritable } from './publish-writer.ts';
+
+/** The outbox's own. */
+export interface OutboxState {
+  readonly queue: DeliveryQueue;
+  readonly inflight: InflightWindow;
+  readonly books: DeliveryBooks;
+}
+
+export class OutboxSender {
+  readonly #parts: OutboxParts;
+  readonly #limits: Limits;
+  readonly #queue: DeliveryQueue;
+  readonly #inflight: InflightWindow;
+  readonly #books: DeliveryBooks;
+  readonly #onSent: () => void;
+  #sink: FrameSink | null = null;
+  #writer: PublishWriter | null = null;
+  #windowSize: number;
+  #isPumping = false;
+  /** A connection has come and what was in flight has not been sent on it. */
+  #needsResume = false;
+  #isAbandoned = false;
+
+  constructor(parts: OutboxParts, limits: Limits, of: OutboxState & { onSent: () => void }) {
+    this.#parts = parts;
+    this.#limits = limits;
+    this.#windowSize = limits.inflight;
+    this.#queue = of.queue;
+    this.#inflight = of.inflight;
+    this.#books = of.books;
+    this.#onSent = of.onSent;
+  }
+
+  /** Null while the session has no connection. */
+  get sink(): FrameSink | null {
+    return this.#sink;
+  }
+
+  /** Deliveries that may be in flight on the present connection. */
+  get windowSize(): number {
+    return this.#windowSize;
+  }
+
+  /** Nothing is being read or written down for an earlier message, and so many fit the window. */
+  hasRoomFor(count: number): boolean {
+    const sink = this.#sink;
+    return (
+      sink !== null &&
+      !this.#needsResume &&
+      !this.#isPumping &&
+      this.#queue.length === 0 &&
+      this.#inflight.size + count <= this.#windowSize &&
+      sink.backlogBytes <= this.#limits.output_bytes
+    );
+  }
+
+  attach(sink: FrameSink): void {
+    this.#sink = sink;
+    this.#writer = new PublishWriter(this.#parts.clock, sink);
+    this.#windowSize = Math.min(this.#limits.inflight, sink.terms.receiveMaximum);
+    this.#needsResume = true;
+    this.pump();
+  }
+
+  detach(): void {
+    this.#sink = null;
+    this.#writer = null;
+    this.#onSent();
+  }
+
+  /** What is being read is dropped when it comes. */
+  abandon(): void {
+    this.#isAbandoned = true;
+  }
+
+  /** QoS 0, past the queue. */
+  writeAtMostOnce(delivery: Delivery): Unwritable | null {
+    return this.#writer?.write(delivery, { packetId: 0, dup: false }) ?? null;
+  }
+
+  pump(): void {
+    if (this.#isPumping || this.#sink === null) return;
+    // Synchronous as long as nothing has to be read or made durable first.
+    if (!this.#needsResume && this.#sendReady()) {
+      this.#onSent();
+      return;
+    }
+    this.#isPumping = true;
+    this.#drive().catch((error: unknown) => {
+      this.#isPumping = false;
+      this.#parts.onFailure(error);
+    });
+  }
+
+  /** One at a time for the session, whatever connections come and go meanwhile. */
+  async #drive(): Promise<void> {
+    for (;;) {
+      const sink = this.#sink;
+      if (sink === null || (!this.#needsResume && this.#sendReady())) break;
+      if (this.#needsResume) await this.#resume(sink);
+      else await this.#sendWindow(sink);
+    }
+    this.#isPumping = false;
+    this.#onSent();
+  }
+
+  /** Sends while it can be done at once; false when something has to be awaited first. */
+  #sendReady(): boolean {
+    for (;;) {
+      const sink = this.#sink;
+      const delivery = this.#queue.peek();
+      if (delivery === undefined || sink === null || !this.#hasRoom(sink)) return true;
+      const needsCommit = delivery.qos === 2 && this.#parts.journal !== null;
+      if (delivery.publication === null || needsCommit) return false;
+      this.#queue.take();
+      this.#write(delivery, { packetId: this.#inflight.launch(delivery), dup: false });
+    }
+  }
+
+  #hasRoom(sink: FrameSink): boolean {
+    return this.#inflight.size < this.#windowSize && sink.backlogBytes <= this.#limits.output_bytes;
+  }
+
+  /** A window's worth: read what has to be read, make identifiers durable, then write in order. */
+  async #sendWindow(sink: FrameSink): Promise<void> {
+    const { journal } = this.#parts;
+    const loaded = await this.#queue.takeLoaded({
+      count: this.#windowSize - this.#inflight.size,
+      bytesMax: this.#limits.output_bytes,
+      onLost: (delivery) => this.#books.lose(delivery),
+    });
+    if (this.#isAbandoned) {
+      for (const delivery of loaded) this.#books.drop(delivery, 'session-ended');
+      return;
+    }
+    const launched = loaded.map((delivery) => {
+      const packetId = this.#inflight.launch(delivery);
+      if (delivery.qos === 2) journal?.launched(packetId, delivery.sequence);
+      return { packetId, delivery };
+    });
+    if (loaded.some((delivery) => delivery.qos === 2)) await journal?.commit();
+    // After a reconnect in between they go out with what else is in flight.
+    if (this.#sink !== sink || this.#needsResume) return;
+    for (const { packetId, delivery } of launched) {
+      if (this.#inflight.has(packetId)) this.#write(delivery, { packetId, dup: false });
+    }
+  }
+
+  async #resume(sink: FrameSink): Promise<void> {
+    this.#needsResume = false;
+    if (this.#inflight.size === 0) return;
+    try {
+      await this.#resend(sink);
+    } catch (error) {
+      this.#needsResume = true;
+      throw error;
+    }
+  }
+
+  /** Sends again, in order, what an earlier connection left in flight. */
+  async #resend(sink: FrameSink): Promise<void> {
+    await this.#parts.journal?.commit();
+    for (const [packetId, inflight] of this.#inflight.entries()) {
+      const { delivery } = inflight;
+      const isWhole = inflight.isReleased || delivery === null;
+      const loaded = isWhole ? null : await this.#queue.load(delivery);
+      if (this.#sink !== sink) return;
+      // A late acknowledgement may have come meanwhile.
+      if (this.#inflight.get(packetId) !== inflight) continue;
+      if (inflight.isReleased) sink.send(ackFrame(ackHeads.pubrel, packetId));
+      else if (loaded === null) this.#lose(delivery, packetId);
+      // [MQTT-3.3.1-1] a PUBLISH that may have been sent before carries DUP.
+      else this.#write(loaded, { packetId, dup: true });
+    }
+  }
+
+  #lose(delivery: Delivery | null, packetId: number): void {
+    this.#inflight.release(packetId);
+    this.#books.lose(delivery, packetId);
+  }
+
+  #write(delivery: Delivery, at: { packetId: number; dup: boolean }): void {
+    const fault = this.#writer?.write(delivery, at) ?? null;
+    if (fault === null) return;
+    this.#inflight.release(at.packetId);
+    this.#books.drop(delivery, fault, at.packetId);
+  }
+}
