@@ -7,6 +7,9 @@ import { type Setting, settings } from '../base/config-schema.ts';
 import { TrunklineError } from '../base/errors.ts';
 import { nearest } from './nearest.ts';
 
+/** Short names of flags. */
+const aliases = [['workers', 'edge-workers']] as const;
+
 export interface SettingsLine {
   readonly flags: Readonly<Record<string, string>>;
   readonly file: string | undefined;
@@ -15,7 +18,7 @@ export interface SettingsLine {
 
 /** Throws `config-invalid` for what is not a flag. */
 export function parseSettings(args: readonly string[]): SettingsLine {
-  const known = new Map(settings().map((setting) => [setting.flag, setting]));
+  const known = settingsByFlag();
   const flags: Record<string, string> = {};
   let file: string | undefined;
   let isHelp = false;
@@ -32,10 +35,19 @@ export function parseSettings(args: readonly string[]): SettingsLine {
     if (value === undefined) {
       throw new TrunklineError('config-invalid', `Flag --${name} needs a value: --${name} VALUE.`);
     }
-    if (name === 'config') file = value;
-    else flags[name] = value;
+    if (setting === undefined) file = value;
+    else flags[setting.flag] = value;
   }
   return { flags, file, isHelp };
+}
+
+function settingsByFlag(): Map<string, Setting> {
+  const known = new Map(settings().map((setting) => [setting.flag, setting]));
+  for (const [alias, flag] of aliases) {
+    const setting = known.get(flag);
+    if (setting !== undefined) known.set(alias, setting);
+  }
+  return known;
 }
 
 /** The configuration that a command line and an environment ask for. */

@@ -26,6 +26,8 @@ export interface TierParts {
 export interface RunningTier {
   /** Bound ports by name, such as `mqtt`. */
   readonly ports: Readonly<Record<string, number>>;
+  /** Rejects when the tier cannot go on; never resolves. */
+  readonly failed?: Promise<never>;
   close(): Promise<void>;
 }
 
@@ -67,7 +69,7 @@ async function serve(spec: TierSpec, line: SettingsLine, io: CommandIo): Promise
       `${spec.name} ready`,
     );
     await tellParent({ event: 'ready', ports: tier.ports });
-    const reason = await stop.requested;
+    const reason = await Promise.race([stop.requested, tier.failed ?? stop.requested]);
     log.info({ reason }, `${spec.name} stopping`);
   } finally {
     for (const part of opened.reverse()) await part.close();

@@ -72,7 +72,8 @@ class TierPair {
   }
 
   async start(): Promise<{ edge: Ports; core: Ports }> {
-    const readyEdges = Math.max(1, this.#config.http.ready_edges);
+    // Each worker is an edge to the core.
+    const readyEdges = Math.max(this.#config.edge.workers, this.#config.http.ready_edges);
     const core = await this.#startOne('core', corePortFlags, [
       '--http-ready-edges',
       String(readyEdges),
