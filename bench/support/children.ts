@@ -21,18 +21,21 @@ process.once('SIGTERM', () => process.exit(143));
 /** Warnings and faults of children are shown; standard output is the bench's own. */
 const stdio: StdioOptions = ['ignore', 'ignore', 'inherit'];
 
-/** A Node program with an IPC channel. */
+/** A Node program with an IPC channel; `launcher` is a command that runs another, such as taskset. */
 export function startModule(
   file: string,
   args: readonly string[],
   execArgv: readonly string[] = [],
+  launcher: readonly string[] = [],
 ): ChildProcess {
   // Settings of the user's own shell must not change what is measured.
   const own = Object.entries(process.env).filter(([name]) => !name.startsWith('TRUNKLINE_'));
+  const [execPath = process.execPath, ...words] = [...launcher, process.execPath];
   return track(
     fork(file, args, {
       stdio: [...(stdio as 'inherit'[]), 'ipc'],
-      execArgv: ['--enable-source-maps', ...execArgv],
+      execPath,
+      execArgv: [...words, '--enable-source-maps', ...execArgv],
       env: Object.fromEntries(own),
     }),
   );
@@ -73,8 +76,8 @@ export function messageFrom<T>(child: ChildProcess, what: string): Promise<T> {
   });
 }
 
-export function temporaryFolder(): string {
-  const folder = mkdtempSync(join(tmpdir(), 'trunkline-bench-'));
+export function temporaryFolder(parent = tmpdir()): string {
+  const folder = mkdtempSync(join(parent, 'trunkline-bench-'));
   folders.add(folder);
   return folder;
 }

@@ -7,8 +7,8 @@ import { median } from './table.ts';
 const writes = 100;
 const writeBytes = 4096;
 
-export function medianSyncMs(): number {
-  const folder = temporaryFolder();
+export function medianSyncMs(parent?: string): number {
+  const folder = temporaryFolder(parent);
   const file = openSync(join(folder, 'sync'), 'w');
   try {
     const block = Buffer.alloc(writeBytes);

@@ -77,7 +77,8 @@ function bridgeTo(port: number): string[] {
   ];
 }
 
-async function listening(port: number): Promise<void> {
+/** Resolves when a broker that cannot tell it takes connections. */
+export async function listening(port: number): Promise<void> {
   const until = performance.now() + listenMs;
   while (!(await canConnect(port))) {
     if (performance.now() > until) throw new Error(`mosquitto does not listen on port ${port}.`);

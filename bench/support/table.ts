@@ -12,6 +12,16 @@ export function table(header: readonly string[], rows: readonly (readonly string
   return [line(header), rule, ...rows.map(line)].join('\n');
 }
 
+/** The same as Markdown. */
+export function markdownTable(
+  header: readonly string[],
+  rows: readonly (readonly string[])[],
+): string {
+  const line = (row: readonly string[]) => `| ${row.join(' | ')} |`;
+  const rule = `|${header.map((_, i) => (i === 0 ? '---' : '--:')).join('|')}|`;
+  return [line(header), rule, ...rows.map(line)].join('\n');
+}
+
 export function median(values: readonly number[]): number {
   const sorted = [...values].sort((a, b) => a - b);
   const middle = sorted.length >> 1;
