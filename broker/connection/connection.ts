@@ -226,6 +226,7 @@ export class Connection extends EventEmitter {
       this.end(fault);
       return;
     }
+    if (this.#state === 'open' && this.#keepAlive.isDue()) this.#hooks.refreshKeepAlive(this);
     this.#scanner.push(chunk);
     this.#pump();
   }
@@ -269,7 +270,6 @@ export class Connection extends EventEmitter {
 
   #dispatch(): CloseReason | null {
     const scanner = this.#scanner;
-    if (this.#keepAlive.isDue()) this.#hooks.refreshKeepAlive(this);
     switch (scanner.type) {
       case packetTypes.publish:
       case packetTypes.puback:

@@ -67,6 +67,32 @@ for (const qos of [0, 1, 2] as const) {
   }
 }
 
+test('properties of MQTT 5 cross the trunk, and what is left of the expiry is counted', async () => {
+  const sender = await connect(urlA, { protocolVersion: 5 });
+  const receiver = await connect(urlB, { protocolVersion: 5 });
+  await subscribe(receiver, urlB, 'properties/#', 1);
+  const packets: Record<string, unknown>[] = [];
+  receiver.mqtt.on('message', (_topic, _payload, packet) => {
+    packets.push({ ...packet.properties });
+  });
+  const properties = {
+    payloadFormatIndicator: true,
+    messageExpiryInterval: 1_000,
+    contentType: 'text/plain',
+    responseTopic: 'answers',
+    correlationData: Buffer.from('42'),
+    userProperties: { unit: 'K' },
+  };
+  await sender.mqtt.publishAsync('properties/x', 'text', { qos: 1, properties });
+  await receiver.expect(1);
+  const { messageExpiryInterval, userProperties, ...others } = packets[0] ?? {};
+  const { messageExpiryInterval: sent, userProperties: _, ...sentOthers } = properties;
+  assert.deepEqual(others, sentOthers);
+  assert.deepEqual({ ...(userProperties as object) }, { unit: 'K' });
+  const left = messageExpiryInterval as number;
+  assert.ok(left <= sent && left > sent - 60, `${left} s left`);
+});
+
 test('a publication does not come back to the edge that it came from', async () => {
   const [sender, here, there] = [await connect(urlA), await connect(urlA), await connect(urlB)];
   await subscribe(here, urlA, 'echo', 1);

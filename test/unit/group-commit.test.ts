@@ -69,3 +69,47 @@ test('what arrives during a write goes into the next one', async () => {
   await commit.close();
   assert.deepEqual(groups, [[1], [2, 3]]);
 });
+
+test('a commit that may linger waits for its time, or for enough bytes', async () => {
+  const waits: (() => void)[] = [];
+  const clock: Clock = {
+    ...hurried,
+    after: (_ms, fn) => {
+      waits.push(fn);
+      return () => waits.splice(waits.indexOf(fn), 1);
+    },
+  };
+  const groups: number[][] = [];
+  let commits = () => {};
+  const commit = new GroupCommit(
+    { log, clock, bounds: { lingerMs: 50, bytesMax: 35 } },
+    {
+      write: async (group) => {
+        groups.push(group.map((one) => one.sequence));
+      },
+      committed: () => commits(),
+      failed: () => {},
+    },
+  );
+  const committed = () =>
+    new Promise<void>((resolve) => {
+      commits = resolve;
+    });
+  const turn = () => new Promise((resolve) => setImmediate(resolve));
+  commit.add(item(1));
+  await turn();
+  commit.add(item(2));
+  await turn();
+  assert.deepEqual(groups, []);
+  const first = committed();
+  waits.shift()?.();
+  await first;
+  assert.deepEqual(groups, [[1, 2]]);
+  const second = committed();
+  for (const sequence of [3, 4, 5, 6, 7]) commit.add(item(sequence));
+  await second;
+  // 35 bytes are reached without any time gone by, and are about what one write carries.
+  assert.deepEqual(groups[1], [3, 4, 5, 6]);
+  await commit.close();
+  assert.deepEqual(groups[2], [7]);
+});

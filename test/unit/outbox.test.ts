@@ -185,3 +185,27 @@ test('what is read for a window is bounded by bytes too', async () => {
   await settled();
   assert.ok(bytes < 6 * 1024 * 1024, `${bytes} bytes at once`);
 });
+
+test('a full queue refuses the newest, or drops the oldest where that was chosen', async () => {
+  for (const [queue_overflow, expected] of [
+    ['refuse-newest', ['1', '2']],
+    ['drop-oldest', ['2', '3']],
+  ] as const) {
+    const ledger = new Ledger(new Metrics());
+    const limits = configSchema.parse({ limits: { queue_messages: 2, queue_overflow } }).limits;
+    const small = new Outbox(
+      {
+        ...{ clock: systemClock, ledger, journal: null, read, onFailure: () => {} },
+        onLost: (sequence) => lost.push(sequence),
+      },
+      limits,
+    );
+    for (const sequence of [1, 2, 3]) small.deliver(delivery(sequence));
+    const sink = new Sink();
+    small.attach(sink);
+    await settled();
+    assert.equal(small.droppedCount, 1);
+    assert.equal(ledger.droppedCount, 1);
+    assert.deepEqual(sink.texts, expected);
+  }
+});
