@@ -52,6 +52,21 @@ export class BoundedQueue<T> {
     return item;
   }
 
+  /** Takes out what is to be removed; asks once for each item, in order, until told to stop. */
+  removeWhere(verdict: (item: T) => 'remove' | 'keep' | 'stop'): void {
+    const kept: T[] = [];
+    let at = this.#head;
+    for (; at < this.#items.length; at++) {
+      const item = this.#items[at] as T;
+      const what = verdict(item);
+      if (what === 'stop') break;
+      if (what === 'remove') this.#bytes -= this.#bytesOf(item);
+      else kept.push(item);
+    }
+    this.#items = [...kept, ...this.#items.slice(at)];
+    this.#head = 0;
+  }
+
   clear(): void {
     this.#items = [];
     this.#head = 0;

@@ -13,7 +13,7 @@ import { hasWildcard, levelsMatch } from './topic.ts';
 
 /** Changed wildcard filters that are remembered: a kept answer that none of them touches still
  * holds. More of them than this between two questions, and the trie is walked again. */
-const recentChangesMax = 8;
+const recentChangesMax = 128;
 
 export interface IndexEntry<V, D> {
   readonly value: V;
@@ -98,21 +98,25 @@ export class TopicIndex<V, D> {
 
   #isTouched(topic: string, version: number): boolean {
     const missed = this.#version - version;
-    if (missed > this.#changes.length) return true;
+    const changes = this.#changes;
+    if (missed > changes.length) return true;
     const levels = topic.split('/');
-    return this.#changes.slice(-missed).some((filter) => levelsMatch(filter, levels));
+    for (let i = changes.length - missed; i < changes.length; i++) {
+      if (levelsMatch(changes[i] as readonly string[], levels)) return true;
+    }
+    return false;
   }
 
   #find(topic: string): readonly IndexEntry<V, D>[] {
     const found: IndexEntry<V, D>[] = [];
     pushAll(found, this.#exact.get(topic) ?? null);
-    const levels = topic.split('/');
     const root = this.#root;
     // [MQTT-4.7.2-1] a wildcard first level never matches $-topics.
     if (topic.startsWith('$')) {
-      const named = childOf(root, levels[0] as string);
-      if (named !== null) collect(named, { levels, found }, 1);
-    } else collect(root, { levels, found }, 0);
+      const first = topic.split('/', 1)[0] as string;
+      const named = childOf(root, first);
+      if (named !== null) collect(named, topic, first.length + 1, found);
+    } else collect(root, topic, 0, found);
     return found;
   }
 
@@ -227,21 +231,26 @@ function pushAll<V, D>(found: IndexEntry<V, D>[], holders: Holders<V, D> | null)
   else found.push(holders);
 }
 
-interface Search<V, D> {
-  readonly levels: readonly string[];
-  readonly found: IndexEntry<V, D>[];
-}
-
-function collect<V, D>(node: TrieNode<V, D>, search: Search<V, D>, at: number): void {
-  pushAll(search.found, node.below);
-  const name = search.levels[at];
-  if (name === undefined) {
-    pushAll(search.found, node.here);
+/** `start` is where the topic's next level begins; past its end there is none. Levels are cut out only
+ * where somebody asks for one: most walks end early. */
+function collect<V, D>(
+  node: TrieNode<V, D>,
+  topic: string,
+  start: number,
+  found: IndexEntry<V, D>[],
+): void {
+  pushAll(found, node.below);
+  if (start > topic.length) {
+    pushAll(found, node.here);
     return;
   }
-  const named = childOf(node, name);
-  if (named !== null) collect(named, search, at + 1);
-  if (node.any !== null) collect(node.any, search, at + 1);
+  const isEnd = isBare(node);
+  if (isEnd && node.any === null) return;
+  const slash = topic.indexOf('/', start);
+  const end = slash < 0 ? topic.length : slash;
+  const named = isEnd ? null : childOf(node, topic.slice(start, end));
+  if (named !== null) collect(named, topic, end + 1, found);
+  if (node.any !== null) collect(node.any, topic, end + 1, found);
 }
 
 function isSame<E>(one: readonly E[], other: readonly E[]): boolean {

@@ -46,11 +46,6 @@ export function hasWildcard(filter: string): boolean {
 
 const sharePrefix = '$share/';
 
-/** Whether the filter is to be read as a shared subscription, sound or not. */
-export function isShared(filter: string): boolean {
-  return filter === '$share' || filter.startsWith(sharePrefix);
-}
-
 /** A shared subscription, `$share/{group}/{filter}`. */
 export interface Share {
   readonly group: string;
@@ -61,7 +56,7 @@ export interface Share {
 /** The parts of a shared subscription, why it is not a sound one, or null for another filter.
  * Source: MQTT 5 section 4.8.2; MQTT 3.1.1 clients are served the same. */
 export function parseShare(whole: string): Share | string | null {
-  if (!isShared(whole)) return null;
+  if (whole !== '$share' && !whole.startsWith(sharePrefix)) return null;
   const end = whole.indexOf('/', sharePrefix.length);
   // [MQTT-4.8.2-2]
   if (end < 0) return 'has no filter behind the name of its group';
@@ -83,7 +78,8 @@ export function levelsMatch(wanted: readonly string[], given: readonly string[])
   const first = wanted[0];
   // [MQTT-4.7.2-1] a wildcard first level never matches $-topics.
   if (given[0]?.startsWith('$') === true && (first === '+' || first === '#')) return false;
-  for (const [index, level] of wanted.entries()) {
+  for (let index = 0; index < wanted.length; index++) {
+    const level = wanted[index];
     if (level === '#') return true;
     if (index >= given.length) return false;
     if (level !== '+' && level !== given[index]) return false;

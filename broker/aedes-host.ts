@@ -162,7 +162,8 @@ function persistenceFor(hooks: HostHooks) {
       hooks.revoke(client.conn, filters),
     storeRetained: nothing,
     createRetainedStreamCombi: noStream,
-    outgoingStream: noStream,
+    // Read once for each CONNECT: an array costs less there than a stream.
+    outgoingStream: () => [],
     outgoingEnqueueCombi: nothing,
     putWill: nothing,
     delWill: nothing,

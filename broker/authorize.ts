@@ -17,6 +17,6 @@ export type Authorize = (principal: Principal, action: Action, topic: string) =>
 
 export const authorize: Authorize = (_principal, action, topic) => {
   if (!topic.startsWith('$')) return true;
-  // Reading `$SYS` is harmless and usual; `$share` and the like are not served and must not look so.
+  // Reading `$SYS` is harmless and usual. Of a shared subscription what is asked for is its filter.
   return action === 'subscribe' && topic.startsWith('$SYS/');
 };

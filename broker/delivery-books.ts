@@ -31,6 +31,22 @@ export class DeliveryBooks {
     this.settle(packetId, delivery);
   }
 
+  /** The session ends: another may get it for who owes it, but not while QoS 2 is under way
+   * [MQTT-4.8.2-5]. */
+  giveUp(delivery: Delivery | null, packetId = 0): void {
+    const isUnderWay = packetId > 0 && delivery?.qos === 2;
+    if (!isUnderWay && delivery?.owner?.passOn(delivery) === true) return;
+    this.drop(delivery, 'session-ended', packetId);
+  }
+
+  /** QoS 2 is about to leave: written down, so that a crash does not double it. */
+  launched(packetId: number, delivery: Delivery): void {
+    const { journal } = this.#parts;
+    if (journal !== null) journal.launched(packetId, delivery.sequence, delivery.owner?.name);
+    // The session ends with its connection, and then nobody else may get it.
+    else delivery.owner?.settled(delivery.sequence);
+  }
+
   /** Nobody has the message any more. */
   lose(delivery: Delivery | null, packetId = 0): void {
     this.#parts.onLost(delivery?.sequence ?? 0);

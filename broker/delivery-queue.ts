@@ -5,7 +5,13 @@
 import { BoundedQueue } from '../base/bounded-queue.ts';
 import type { Limits } from '../base/config.ts';
 import { publicationBytes } from '../base/publication.ts';
-import { type Delivery, detached, type OutboxParts, withPublication } from './delivery.ts';
+import {
+  type Delivery,
+  type DeliveryOwner,
+  detached,
+  type OutboxParts,
+  withPublication,
+} from './delivery.ts';
 
 /** Bytes of a reference without payload, for the queue's bound. */
 const referenceBytes = 32;
@@ -39,6 +45,17 @@ export class DeliveryQueue {
 
   take(): Delivery | undefined {
     return this.#queue.take();
+  }
+
+  /** Offers what waits for the owner, in order, as long as it is taken; false when it was not. */
+  handOver(owner: DeliveryOwner, take: (delivery: Delivery) => boolean): boolean {
+    let isAll = true;
+    this.#queue.removeWhere((delivery) => {
+      if (delivery.owner !== owner) return 'keep';
+      isAll = take(delivery);
+      return isAll ? 'remove' : 'stop';
+    });
+    return isAll;
   }
 
   /** With its message; null when nobody has that any more. */

@@ -15,6 +15,21 @@ export interface FrameSink {
   sendRange(buffer: Buffer, start: number, end: number): void;
 }
 
+/** Who owes messages in the place of the sessions that they are handed to: a shared subscription,
+ * whose members share them. */
+export interface DeliveryOwner {
+  readonly name: string;
+  /** What it owes outlives the process. */
+  readonly isKept: boolean;
+  /** As of `SessionJournal`. */
+  expect(sequence: number): void;
+  skipped(sequence: number): void;
+  settled(sequence: number): void;
+  commit(): Promise<void>;
+  /** The session that had it has ended; false when nobody else can have it. */
+  passOn(delivery: Delivery): boolean;
+}
+
 export interface Delivery {
   /** Place in the log; 0 for what is not in it. */
   readonly sequence: number;
@@ -26,9 +41,8 @@ export interface Delivery {
   readonly publication: Publication | null;
   /** Of the subscriptions that asked for it. */
   readonly identifiers: readonly number[];
-  /** Who owes it in the session's place: a shared subscription, whose members share its messages.
-   * Null for the session itself. */
-  readonly owner: SessionJournal | null;
+  /** Null for the session itself. */
+  readonly owner: DeliveryOwner | null;
 }
 
 export interface OutboxParts {

@@ -90,10 +90,11 @@ export class DeviceBroker {
       'reason',
     );
     this.#retained = new Retained({ log, clock, ledger, store, messageLog }, config.limits);
-    this.#router = new Router({ ledger, uplink, retained: this.#retained });
-    this.#parking = new Parking({ log, store, messageLog });
-    const flow = { router: this.#router, retained: this.#retained, messageLog };
-    const common = { ...flow, log, clock, ledger, store };
+    const books = { log, store, messageLog };
+    this.#parking = new Parking(books);
+    const flow = { ...books, ledger, retained: this.#retained };
+    this.#router = new Router({ ...flow, uplink, parking: this.#parking }, config.mqtt);
+    const common = { ...flow, clock, router: this.#router };
     this.#sessions = new Sessions(
       {
         ...{ ...common, parking: this.#parking, listener: sessionListener },
@@ -258,7 +259,7 @@ export class DeviceBroker {
       },
       { session, connection, principal },
     );
-    session.outbox.attach(connection);
+    session.attach(connection);
     this.#feed.changed(session);
     this.#parts.log.debug({ client_id: session.clientId, ...session.facts }, 'session connected');
     // Last: what the client sent behind CONNECT is dealt with at once, and may be DISCONNECT.

@@ -122,11 +122,15 @@ export class OutboxSender {
       const sink = this.#sink;
       const delivery = this.#queue.peek();
       if (delivery === undefined || sink === null || !this.#hasRoom(sink)) return true;
-      const needsCommit = delivery.qos === 2 && this.#parts.journal !== null;
-      if (delivery.publication === null || needsCommit) return false;
+      if (delivery.publication === null || this.#writesDown(delivery)) return false;
       this.#queue.take();
       this.#write(delivery, { packetId: this.#inflight.launch(delivery), dup: false });
     }
+  }
+
+  /** Its packet identifier has to be durable before it leaves. */
+  #writesDown({ qos, owner }: Delivery): boolean {
+    return qos === 2 && (this.#parts.journal !== null || owner?.isKept === true);
   }
 
   #hasRoom(sink: FrameSink): boolean {
@@ -135,22 +139,22 @@ export class OutboxSender {
 
   /** A window's worth: read what has to be read, make identifiers durable, then write in order. */
   async #sendWindow(sink: FrameSink): Promise<void> {
-    const { journal } = this.#parts;
     const loaded = await this.#queue.takeLoaded({
       count: this.#windowSize - this.#inflight.size,
       bytesMax: this.#limits.output_bytes,
       onLost: (delivery) => this.#books.lose(delivery),
     });
     if (this.#isAbandoned) {
-      for (const delivery of loaded) this.#books.drop(delivery, 'session-ended');
+      for (const delivery of loaded) this.#books.giveUp(delivery);
       return;
     }
     const launched = loaded.map((delivery) => {
       const packetId = this.#inflight.launch(delivery);
-      if (delivery.qos === 2) journal?.launched(packetId, delivery.sequence);
+      if (delivery.qos === 2) this.#books.launched(packetId, delivery);
       return { packetId, delivery };
     });
-    if (loaded.some((delivery) => delivery.qos === 2)) await journal?.commit();
+    const noted = loaded.find((delivery) => this.#writesDown(delivery));
+    if (noted !== undefined) await (this.#parts.journal ?? noted.owner)?.commit();
     // After a reconnect in between they go out with what else is in flight.
     if (this.#sink !== sink || this.#needsResume) return;
     for (const { packetId, delivery } of launched) {

@@ -16,6 +16,7 @@ import { sendAcks } from './connection/acks.ts';
 import { ackHeads } from './connection/frames.ts';
 import {
   type Delivery,
+  type DeliveryOwner,
   deliveriesOf,
   detached,
   type FrameSink,
@@ -26,7 +27,6 @@ import { DeliveryBooks } from './delivery-books.ts';
 import { DeliveryQueue } from './delivery-queue.ts';
 import { type Inflight, InflightWindow } from './inflight-window.ts';
 import { OutboxSender } from './outbox-sender.ts';
-
 import { writeRun } from './run-writer.ts';
 
 export class Outbox {
@@ -64,6 +64,10 @@ export class Outbox {
     return this.#queue.length;
   }
 
+  get isConnected(): boolean {
+    return this.#sender.sink !== null;
+  }
+
   get inflightCount(): number {
     return this.#inflight.size;
   }
@@ -92,7 +96,14 @@ export class Outbox {
     );
   }
 
-  /** Resolves when it is not crowded any more, also because the connection is gone. */
+  /** Whether it can take from others what they don't get done. Well below being crowded, so that
+   * nothing goes to and fro. */
+  get hasRoomToSpare(): boolean {
+    return this.isConnected && !this.isCrowded && this.#queue.length * 2 <= this.#sender.windowSize;
+  }
+
+  /** Resolves when something was sent and it is not crowded (any more), also because the connection
+   * is gone. */
   room(): Promise<void> {
     return new Promise((resolve) => this.#roomWaiters.push(resolve));
   }
@@ -103,7 +114,7 @@ export class Outbox {
       return;
     }
     const journal = delivery.owner ?? this.#parts.journal;
-    const isReference = this.#sender.sink === null && delivery.sequence > 0 && journal !== null;
+    const isReference = !this.isConnected && delivery.sequence > 0 && journal !== null;
     const item = isReference ? referenceTo(delivery) : detached(delivery);
     if (!this.#offer(item)) {
       this.#books.dropped('queue-full');
@@ -112,6 +123,19 @@ export class Outbox {
     }
     journal?.expect(delivery.sequence);
     this.pump();
+  }
+
+  /** What another session did not get of an owner, who counts on it already. */
+  adopt(delivery: Delivery): void {
+    if (this.#offer(delivery)) this.pump();
+    else this.#books.drop(delivery, 'queue-full');
+  }
+
+  /** Offers what waits here for the owner, in order, as long as it is taken; false when it was not. */
+  handOver(owner: DeliveryOwner, take: (delivery: Delivery) => boolean): boolean {
+    const isAll = this.#queue.handOver(owner, take);
+    this.#tellRoom();
+    return isAll;
   }
 
   /** The same for a run, at this QoS or its own if that is lower; all at once where it can be. The
@@ -151,7 +175,8 @@ export class Outbox {
       const inflight = this.#inflight.get(packetId);
       if (inflight?.qos !== 2 || inflight.isReleased) continue;
       inflight.isReleased = true;
-      journal?.released(packetId, inflight.delivery?.sequence ?? 0);
+      const { delivery } = inflight;
+      journal?.released(packetId, delivery?.sequence ?? 0, delivery?.owner?.name);
       isNoted = journal !== null;
     }
     if (sink === null) return;
@@ -175,14 +200,14 @@ export class Outbox {
     this.#sender.pump();
   }
 
-  /** The session ends: what it still waited for is dropped and counted. */
+  /** The session ends: what it still waited for is passed on or dropped, and counted. */
   abandon(): void {
     this.#sender.abandon();
     for (let item = this.#queue.take(); item !== undefined; item = this.#queue.take()) {
-      this.#books.drop(item, 'session-ended');
+      this.#books.giveUp(item);
     }
     for (const [packetId, { delivery }] of this.#inflight.entries()) {
-      this.#books.drop(delivery, 'session-ended', packetId);
+      this.#books.giveUp(delivery, packetId);
     }
     this.#inflight.clear();
   }

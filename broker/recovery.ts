@@ -4,10 +4,12 @@
  * has had is recognised by its sequence.
  */
 import type { Publication, Qos } from '../base/publication.ts';
+import type { DeliveryOwner } from './delivery.ts';
 import type { Parking } from './parking.ts';
 import type { LoggedEntry, MessageLog } from './ports.ts';
 import type { Retained } from './routing/retained.ts';
 import type { Router } from './routing/router.ts';
+import type { SharedGroup } from './routing/shared-group.ts';
 import type { Session } from './session.ts';
 import type { Sessions } from './sessions.ts';
 import type {
@@ -29,21 +31,35 @@ export interface RecoveryParts {
   readonly retained: Retained;
 }
 
+/** Log sequences by who owes them. */
+type Sequences = Map<Session | SharedGroup, Set<number>>;
+
+/** Of QoS 2. */
+interface Handshakes {
+  /** Under way: who has begun goes on. */
+  readonly held: Sequences;
+  /** Begun by a session that ended with the process: nobody else may get it [MQTT-4.8.2-5]. */
+  readonly ended: Sequences;
+}
+
 /** Returns how many sessions and log entries were brought back. */
 export async function recover(
   parts: RecoveryParts,
 ): Promise<{ sessions: number; entries: number }> {
   const { store, sessions, messageLog, retained } = parts;
   retained.restore(await store.load<RetainedRow>(store.retained));
+  const { groups } = parts.router;
+  await groups.restore();
   await restoreSessions(parts);
-  const inflight = await restoreInflight(parts);
+  groups.endIdle();
+  const handshakes = await restoreInflight(parts);
   await parts.parking.restore((publication, sequence) =>
-    owe(parts, { publication, sequence, clientId: '' }, inflight),
+    owe(parts, { publication, sequence, clientId: '' }, handshakes),
   );
   let entries = 0;
   for await (const chunk of messageLog.read(1)) {
     for (const entry of chunk) {
-      replay(parts, entry, inflight);
+      replay(parts, entry, handshakes);
       entries++;
     }
   }
@@ -81,36 +97,51 @@ async function restoreSessions({ store, sessions, router }: RecoveryParts): Prom
   }
 }
 
-/** Handshakes of QoS 2 under way, in log order; answers which sequences they hold by session. */
-async function restoreInflight({
-  store,
-  sessions,
-}: RecoveryParts): Promise<Map<Session, Set<number>>> {
-  const held = new Map<Session, Set<number>>();
+/** Handshakes of QoS 2 under way, in log order. */
+async function restoreInflight({ store, sessions, router }: RecoveryParts): Promise<Handshakes> {
+  const handshakes: Handshakes = { held: new Map(), ended: new Map() };
   const rows = await store.load<InflightRow>(store.inflight);
   for (const row of rows.toSorted((a, b) => a.sequence - b.sequence)) {
-    const session = sessions.get(row.client_id);
-    if (session === undefined) continue;
     const { sequence } = row;
+    const group = router.groups.get(row.owner);
+    const session = sessions.get(row.client_id);
+    if (session === undefined) {
+      if (group !== undefined) note(handshakes.ended, group, sequence);
+      continue;
+    }
+    const owner = row.owner === '' ? null : (group ?? formerOwner(row.owner));
     const delivery = {
       sequence,
       qos: 2,
       retain: false,
       publication: null,
       identifiers: [],
-      owner: null,
+      owner,
     } as const;
     session.outbox.restoreInflight(row.packet_id, delivery, row.is_released === 1);
-    held.set(session, (held.get(session) ?? new Set()).add(sequence));
+    note(handshakes.held, group ?? session, sequence);
   }
-  return held;
+  return handshakes;
 }
 
-function replay(
-  parts: RecoveryParts,
-  entry: LoggedEntry,
-  inflight: Map<Session, Set<number>>,
-): void {
+function note(sequences: Sequences, owner: Session | SharedGroup, sequence: number): void {
+  sequences.set(owner, (sequences.get(owner) ?? new Set()).add(sequence));
+}
+
+/** A shared subscription that has ended, while a member completes what it was sent of it. */
+function formerOwner(name: string): DeliveryOwner {
+  return {
+    name,
+    isKept: false,
+    expect: () => {},
+    skipped: () => {},
+    settled: () => {},
+    commit: async () => {},
+    passOn: () => false,
+  };
+}
+
+function replay(parts: RecoveryParts, entry: LoggedEntry, handshakes: Handshakes): void {
   const publisher = parts.sessions.get(entry.clientId);
   const isOfSession = publisher !== undefined && entry.sequence > publisher.identity.beganAt;
   if (entry.kind === 'release') {
@@ -122,34 +153,44 @@ function replay(
   }
   const { publication, sequence, clientId } = entry;
   if (publication.retain) parts.retained.set(publication, sequence);
-  if (!parts.parking.has(sequence)) owe(parts, { publication, sequence, clientId }, inflight);
+  if (!parts.parking.has(sequence)) owe(parts, { publication, sequence, clientId }, handshakes);
 }
 
-/** Queues it for every kept session that wants it and has not had it; answers how many. */
-function owe(
-  parts: RecoveryParts,
-  entry: {
-    readonly publication: Publication;
-    readonly sequence: number;
-    /** Of the publisher, where a subscription without its own messages may be its own. */
-    readonly clientId: string;
-  },
-  inflight: Map<Session, Set<number>>,
-): number {
+interface OwedEntry {
+  readonly publication: Publication;
+  readonly sequence: number;
+  /** Of the publisher, where a subscription without its own messages may be its own. */
+  readonly clientId: string;
+}
+
+/** Queues it for every kept session that wants it and has not had it, and for one of each shared
+ * subscription; answers how many. */
+function owe(parts: RecoveryParts, entry: OwedEntry, handshakes: Handshakes): number {
   const { publication, sequence, clientId } = entry;
   const publisher = parts.sessions.get(clientId) ?? null;
+  const wanted = parts.router.wantedSince(publication.topic, { sequence, publisher });
   let owners = 0;
-  for (const target of parts.router.wantedSince(publication.topic, { sequence, publisher })) {
+  for (const target of wanted.targets) {
     const { session, identifiers, retainAsPublished } = target;
     const qos = Math.min(target.qos, publication.qos) as Qos;
     if (qos === 0 || session.journal === null || session.journal.isSettled(sequence)) continue;
     owners++;
-    if (inflight.get(session)?.has(sequence) === true) session.journal.expect(sequence);
+    if (handshakes.held.get(session)?.has(sequence) === true) session.journal.expect(sequence);
     else {
       const retain = retainAsPublished && publication.retain;
       const delivery = { sequence, qos, retain, publication: null, identifiers, owner: null };
       session.outbox.deliver(delivery);
     }
   }
+  for (const group of wanted.groups) if (oweGroup(group, entry, handshakes)) owners++;
   return owners;
+}
+
+function oweGroup(group: SharedGroup, entry: OwedEntry, { held, ended }: Handshakes): boolean {
+  const { sequence } = entry;
+  const isEnded = ended.get(group)?.has(sequence) === true;
+  const isHeld = isEnded || held.get(group)?.has(sequence) === true;
+  const isOwed = group.owe(entry, isHeld);
+  if (isEnded) group.settled(sequence);
+  return isOwed && !isEnded;
 }

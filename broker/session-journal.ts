@@ -5,8 +5,10 @@
  */
 import type { StateStore } from './store/state-store.ts';
 
+export type JournalStore = Pick<StateStore, 'inflight' | 'settled' | 'received' | 'commit'>;
+
 export interface JournalParts {
-  readonly store: StateStore;
+  readonly store: JournalStore;
   /** Writes the session's row with this settled mark. */
   readonly saveSettled: (settledThrough: number) => void;
   /** The session is done with the message of this log sequence. */
@@ -28,7 +30,7 @@ export class SessionJournal {
   #settledThrough: number;
   #newest = 0;
   /** Where rows are written; null once the session has ended. */
-  #rows: StateStore | null;
+  #rows: JournalStore | null;
 
   constructor(
     parts: JournalParts,
@@ -88,14 +90,15 @@ export class SessionJournal {
     this.#newest = Math.max(this.#newest, sequence);
   }
 
-  /** A QoS 2 PUBLISH is about to leave under this identifier. */
-  launched(packetId: number, sequence: number): void {
-    this.#rows?.inflight.put([this.#clientId, packetId, sequence, 0]);
+  /** A QoS 2 PUBLISH is about to leave under this identifier. The owner is the name of the shared
+   * subscription that it is of, if any. */
+  launched(packetId: number, sequence: number, owner = ''): void {
+    this.#rows?.inflight.put([this.#clientId, packetId, sequence, 0, owner]);
   }
 
   /** PUBREC came. */
-  released(packetId: number, sequence: number): void {
-    this.#rows?.inflight.put([this.#clientId, packetId, sequence, 1]);
+  released(packetId: number, sequence: number, owner = ''): void {
+    this.#rows?.inflight.put([this.#clientId, packetId, sequence, 1, owner]);
   }
 
   /** The handshake of QoS 2 is over. */
@@ -103,10 +106,9 @@ export class SessionJournal {
     this.#rows?.inflight.delete([this.#clientId, packetId]);
   }
 
-  /** Delivered or dropped: in every case dealt with. */
+  /** Delivered or dropped: in every case dealt with. What is not owed (any more) changes nothing. */
   settled(sequence: number): void {
-    if (sequence === 0) return;
-    this.#retire(sequence);
+    if (!this.#retire(sequence)) return;
     this.#parts.onSettled(sequence);
     if (this.#rows === null) return;
     const through = Math.min(this.lowestOwed - 1, this.#newest);
@@ -150,10 +152,13 @@ export class SessionJournal {
     return low;
   }
 
-  #retire(sequence: number): void {
+  /** False when it is not owed. */
+  #retire(sequence: number): boolean {
     if (this.#owed[this.#head] !== sequence) {
+      const isOwed = this.#owed[this.#firstAbove(sequence - 1)] === sequence;
+      if (!isOwed || this.#early.has(sequence)) return false;
       this.#early.add(sequence);
-      return;
+      return true;
     }
     this.#head++;
     while (this.#early.delete(this.#owed[this.#head] ?? 0)) this.#head++;
@@ -161,6 +166,7 @@ export class SessionJournal {
       this.#owed = this.#owed.slice(this.#head);
       this.#head = 0;
     }
+    return true;
   }
 
   #dropCovered(through: number): void {

@@ -8,7 +8,7 @@ import type { Qos } from '../base/publication.ts';
 import { type Session as SessionFact, SessionState } from '../proto/gen/trunkline/v1/session.ts';
 import type { Connection } from './connection/connection.ts';
 import type { CloseReason } from './connection/connection-port.ts';
-import type { OutboxParts } from './delivery.ts';
+import type { FrameSink, OutboxParts } from './delivery.ts';
 import { Outbox } from './outbox.ts';
 import type { SessionJournal } from './session-journal.ts';
 
@@ -24,6 +24,12 @@ export interface GrantedSubscription {
   readonly retainAsPublished: boolean;
   /** Subscription identifier; 0 for none. */
   readonly identifier: number;
+}
+
+/** A group that the session is a member of. */
+export interface SharedMembership {
+  /** The session has a connection, or has it no more. */
+  presenceChanged(): void;
 }
 
 /** What the session is, apart from what flows through it. */
@@ -56,6 +62,8 @@ const noConnection = { protocol: '', listener: '', remoteAddress: '', keepAliveS
 export class Session {
   readonly identity: SessionIdentity;
   readonly subscriptions = new Map<string, GrantedSubscription>();
+  /** By shared subscriptions; null before the first one. */
+  groups: Set<SharedMembership> | null = null;
   readonly outbox: Outbox;
   readonly journal: SessionJournal | null;
   /** By packet identifier: QoS 2 PUBLISH that wait for PUBREL. */
@@ -95,11 +103,18 @@ export class Session {
     this.disconnectReason = '';
   }
 
+  /** Deliveries go to its connection from now on. */
+  attach(sink: FrameSink): void {
+    this.outbox.attach(sink);
+    this.#tellGroups();
+  }
+
   disconnected(reason: CloseReason, now: number): void {
     this.connection = null;
     this.disconnectedAt = now;
     this.disconnectReason = reason;
     this.outbox.detach();
+    this.#tellGroups();
   }
 
   /** PUBREL: true when the identifier was waiting for it. */
@@ -146,5 +161,9 @@ export class Session {
       deliveredMessages: outbox.deliveredCount,
       droppedMessages: outbox.droppedCount,
     };
+  }
+
+  #tellGroups(): void {
+    if (this.groups !== null) for (const group of this.groups) group.presenceChanged();
   }
 }

@@ -173,7 +173,8 @@ export class Sessions implements Iterable<Session> {
     for (const session of stalled) session.outbox.pump();
   }
 
-  /** The lowest log sequence that must stay in the log for a session's sake; Infinity for none. */
+  /** The lowest log sequence that must stay in the log for the sake of a session or a shared
+   * subscription; Infinity for none. */
   lowestOwed(): number {
     let lowest = Number.POSITIVE_INFINITY;
     for (const journal of this.journals()) {
@@ -184,6 +185,7 @@ export class Sessions implements Iterable<Session> {
 
   *journals(): Iterable<SessionJournal> {
     for (const { journal } of this.#sessions.values()) if (journal !== null) yield journal;
+    yield* this.#parts.router.groups.journals();
   }
 
   #create(

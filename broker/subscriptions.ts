@@ -3,15 +3,16 @@
  * messages follow the SUBACK.
  * Source: MQTT 3.1.1 and MQTT 5, sections 3.8 to 3.11.
  */
+
 import type { Limits } from '../base/config.ts';
 import type { Logger } from '../base/log.ts';
 import type { Publication, Qos } from '../base/publication.ts';
+import { parseShare } from '../base/topic.ts';
 import type { Admission, Admitted } from './admission.ts';
 import type { Authorize } from './authorize.ts';
 import type { Connection } from './connection/connection.ts';
 import type { RequestedFilter } from './connection/request.ts';
 import { reasonCodes } from './mqtt5/reason-codes.ts';
-import { sharedFilter } from './mqtt5/shared-filter.ts';
 import type { MessageLog } from './ports.ts';
 import type { Retained } from './routing/retained.ts';
 import type { Router } from './routing/router.ts';
@@ -44,8 +45,7 @@ export class Subscriptions {
     const admitted = this.#parts.admission.of(connection);
     if (admitted === undefined) return reasonCodes.unspecifiedError;
     const { filter, qos, noLocal, retainAsPublished, identifier } = requested;
-    const shared = sharedFilter(filter);
-    const refusal = this.#refusal(admitted, requested, shared?.filter ?? filter);
+    const refusal = this.#refusal(admitted, requested, unsharedOf(filter));
     if (refusal !== null) return refusal;
     const { session } = admitted;
     const present = session.subscriptions.get(filter);
@@ -54,7 +54,8 @@ export class Subscriptions {
     session.subscriptions.set(filter, granted);
     const isCurrent = this.#parts.router.subscribe(session, filter, granted);
     // A shared subscription gets no retained messages (section 4.8.2).
-    const wantsRetained = shared === null && isRetainedDue(requested, present === undefined);
+    const isOwn = unsharedOf(filter) === filter;
+    const wantsRetained = isOwn && isRetainedDue(requested, present === undefined);
     this.#note(session, filter, { isCurrent, wantsRetained });
     if (session.identity.isKept) {
       const flags = [noLocal ? 1 : 0, retainAsPublished ? 1 : 0];
@@ -158,4 +159,10 @@ export class Subscriptions {
 /** [MQTT-3.3.1-9], [MQTT-3.3.1-10], [MQTT-3.3.1-11] */
 function isRetainedDue({ retainHandling }: RequestedFilter, isNew: boolean): boolean {
   return retainHandling === 0 || (retainHandling === 1 && isNew);
+}
+
+/** The filter that a shared subscription shares; another is its own. */
+function unsharedOf(filter: string): string {
+  const share = parseShare(filter);
+  return share === null || typeof share === 'string' ? filter : share.filter;
 }

@@ -4,9 +4,8 @@
  * sees only the others.
  */
 import type { Qos } from '../../base/publication.ts';
-import { topicFilterFault } from '../../base/topic.ts';
+import { parseShare, topicFilterFault } from '../../base/topic.ts';
 import { reasonCodes } from '../mqtt5/reason-codes.ts';
-import { isShared, sharedFilter } from '../mqtt5/shared-filter.ts';
 import { variableBytes, writeVariable } from '../mqtt5/variable-byte-integer.ts';
 
 /** A filter of a SUBSCRIBE. MQTT 3.1.1 asks for QoS alone; the rest has its default there. */
@@ -98,7 +97,7 @@ export class PendingUnsubscribe {
 
 function isFilterSound(filter: string): boolean {
   if (topicFilterFault(filter) !== null) return false;
-  return !isShared(filter) || sharedFilter(filter) !== null;
+  return typeof parseShare(filter) !== 'string';
 }
 
 function text(value: string): Buffer {

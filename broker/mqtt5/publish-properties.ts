@@ -126,8 +126,9 @@ export function messageExpiryOf(properties: Buffer | null): number {
   if (properties === null) return -1;
   let at = 0;
   while (at >= 0 && at < properties.length) {
-    if (properties[at] === ids.messageExpiry) return properties.readUInt32BE(at + 1);
-    at = endOf(properties, at, properties.length);
+    const next = endOf(properties, at, properties.length);
+    if (next > 0 && properties[at] === ids.messageExpiry) return properties.readUInt32BE(at + 1);
+    at = next;
   }
   return -1;
 }

@@ -2,7 +2,9 @@
  * SUBSCRIBE and UNSUBSCRIBE of MQTT 5, and their acknowledgements.
  * Source: MQTT 5 sections 3.8 to 3.11.
  */
+
 import type { Qos } from '../../base/publication.ts';
+import { parseShare } from '../../base/topic.ts';
 import { Fields } from '../connection/fields.ts';
 import type { FrameScanner } from '../connection/frame-scanner.ts';
 import type {
@@ -12,7 +14,6 @@ import type {
 } from '../connection/request.ts';
 import { type Properties, takeProperties } from './properties.ts';
 import { type ReasonCode, reasonCodes } from './reason-codes.ts';
-import { isShared } from './shared-filter.ts';
 import { variableBytes, writeVariable } from './variable-byte-integer.ts';
 
 /** The request, or the reason code of the DISCONNECT that answers it. */
@@ -87,7 +88,7 @@ function requestedFilter(
   const retainHandling = (options >> 4) & 3;
   if (qos === 3 || retainHandling === 3) return reasonCodes.protocolError;
   const noLocal = (options & 4) !== 0;
-  if (noLocal && isShared(filter)) return reasonCodes.protocolError; // [MQTT-3.8.3-4]
+  if (noLocal && parseShare(filter) !== null) return reasonCodes.protocolError; // [MQTT-3.8.3-4]
   return {
     filter,
     qos: qos as Qos,

@@ -51,6 +51,8 @@ export interface InflightRow {
   readonly sequence: number;
   /** 1 once PUBREC came: only PUBREL is owed. */
   readonly is_released: number;
+  /** Name of the shared subscription that it is of; empty for the session's own. */
+  readonly owner: string;
 }
 
 export interface SettledRow {
@@ -119,8 +121,11 @@ export class StateStore {
     'packet_id INTEGER',
     'sequence INTEGER',
     'is_released INTEGER',
+    "owner TEXT DEFAULT ''",
   ]);
   readonly settled = table('settled', 2, ['client_id TEXT', 'sequence INTEGER']);
+  readonly sharedGroups = table('shared_group', 1, ['name TEXT', 'settled_through INTEGER']);
+  readonly sharedSettled = table('shared_settled', 2, ['name TEXT', 'sequence INTEGER']);
   readonly received = table('received', 2, ['client_id TEXT', 'packet_id INTEGER']);
   readonly retained = table('retained', 1, [
     'topic TEXT',
@@ -155,6 +160,8 @@ export class StateStore {
     this.subscriptions,
     this.inflight,
     this.settled,
+    this.sharedGroups,
+    this.sharedSettled,
     this.received,
     this.retained,
     this.wills,
@@ -211,6 +218,12 @@ export class StateStore {
     ]) {
       one.drop(clientId);
     }
+  }
+
+  /** Forgets a shared subscription; its handshakes stay with their sessions. */
+  dropGroup(name: string): void {
+    this.sharedGroups.drop(name);
+    this.sharedSettled.drop(name);
   }
 
   /** Resolves when all changes made so far are durable. A failing disk is tried until it works. */

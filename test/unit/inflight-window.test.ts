@@ -25,27 +25,36 @@ const steps = fc.array(
   { maxLength: 60 },
 );
 
-function launch(window: InflightWindow, how: string): number {
-  if (how === 'kept') return window.launch(delivery);
-  return window.launchPassing(how === 'passing 1' ? 1 : 2);
+/** What is in flight, with how it was launched. */
+class Check {
+  readonly window = new InflightWindow();
+  readonly inUse = new Map<number, string>();
+
+  launch(how: string): void {
+    const { window } = this;
+    const packetId =
+      how === 'kept' ? window.launch(delivery) : window.launchPassing(how === 'passing 1' ? 1 : 2);
+    assert.ok(packetId >= 1 && packetId <= 65_535 && !this.inUse.has(packetId));
+    this.inUse.set(packetId, how);
+  }
+
+  release(part: number): void {
+    const packetIds = [...this.inUse.keys()];
+    const packetId = packetIds[Math.floor(part * (packetIds.length - 1))];
+    if (packetId === undefined) return;
+    this.window.release(packetId);
+    this.inUse.delete(packetId);
+  }
 }
 
 test('an identifier is given out again only after it was released', () => {
   fc.assert(
     fc.property(steps, (all) => {
-      const window = new InflightWindow();
-      const inUse = new Map<number, string>();
-      for (const { launch: how, times, release, releases } of all) {
-        for (let i = 0; i < times && how !== 'none'; i++) {
-          const packetId = launch(window, how);
-          assert.ok(packetId >= 1 && packetId <= 65_535 && !inUse.has(packetId));
-          inUse.set(packetId, how);
-        }
-        for (let i = 0; i < releases && inUse.size > 0; i++) {
-          const packetId = [...inUse.keys()][Math.floor(release * (inUse.size - 1))] as number;
-          window.release(packetId);
-          inUse.delete(packetId);
-        }
+      const check = new Check();
+      const { window, inUse } = check;
+      for (const { launch, times, release, releases } of all) {
+        for (let i = 0; i < times && launch !== 'none'; i++) check.launch(launch);
+        for (let i = 0; i < releases; i++) check.release(release);
         assert.equal(window.size, inUse.size);
         assert.deepEqual(new Set(window.entries().map(([id]) => id)), new Set(inUse.keys()));
       }
