@@ -13,18 +13,20 @@ const topicLengthMax = 512;
 /** Matches of one generation: many topics with many holders each would fill the memory. */
 const matchesMax = 1_000_000;
 
-export interface Remembered<E> {
-  matches: readonly E[];
+export interface Remembered<E, C> {
+  readonly matches: readonly E[];
   /** Of the index, when the answer was last known to hold. */
   version: number;
+  /** What the index's owner made of the matches; null until it has. */
+  compiled: C | null;
 }
 
-export class MatchCache<E> {
-  #young = new Map<string, Remembered<E>>();
-  #old = new Map<string, Remembered<E>>();
+export class MatchCache<E, C> {
+  #young = new Map<string, Remembered<E, C>>();
+  #old = new Map<string, Remembered<E, C>>();
   #youngMatches = 0;
 
-  get(topic: string): Remembered<E> | undefined {
+  get(topic: string): Remembered<E, C> | undefined {
     const young = this.#young.get(topic);
     if (young !== undefined) return young;
     const old = this.#old.get(topic);
@@ -34,7 +36,7 @@ export class MatchCache<E> {
     return old;
   }
 
-  keep(topic: string, remembered: Remembered<E>): void {
+  keep(topic: string, remembered: Remembered<E, C>): void {
     if (topic.length > topicLengthMax || remembered.matches.length > matchesMax) return;
     const isFull =
       this.#young.size >= topicsMax || this.#youngMatches + remembered.matches.length > matchesMax;

@@ -32,10 +32,10 @@ interface TrieNode<V, D> extends Branch<TrieNode<V, D>> {
   below: Holders<V, D> | null;
 }
 
-export class TopicIndex<V, D> {
+export class TopicIndex<V, D, C = null> {
   readonly #exact = new Map<string, Holders<V, D>>();
   readonly #root: TrieNode<V, D> = newNode();
-  readonly #cache = new MatchCache<IndexEntry<V, D>>();
+  readonly #cache = new MatchCache<IndexEntry<V, D>, C>();
   /** The last wildcard filters that came or went, by level; the newest has `#version`. */
   readonly #changes: (readonly string[])[] = [];
   #version = 0;
@@ -68,13 +68,14 @@ export class TopicIndex<V, D> {
   /** Values of every filter that matches the topic. The array is shared: do not change it. It is
    * the same one as long as nothing in it changes. */
   match(topic: string): readonly IndexEntry<V, D>[] {
+    return this.remember(topic).matches;
+  }
+
+  /** The same, with a place for what the caller makes of it, which is kept as long as it holds. */
+  remember(topic: string): Remembered<IndexEntry<V, D>, C> {
     const known = this.#cache.get(topic);
-    if (known === undefined) {
-      const matches = this.#find(topic);
-      this.#cache.keep(topic, { matches, version: this.#version });
-      return matches;
-    }
-    return known.version === this.#version ? known.matches : this.#renew(topic, known);
+    if (known === undefined) return this.#keep(topic, this.#find(topic));
+    return known.version === this.#version ? known : this.#renew(topic, known);
   }
 
   /** Whether anything at all would match, without naming it. */
@@ -82,18 +83,23 @@ export class TopicIndex<V, D> {
     return this.match(topic).length > 0;
   }
 
+  #keep(topic: string, matches: readonly IndexEntry<V, D>[]): Remembered<IndexEntry<V, D>, C> {
+    const remembered = { matches, version: this.#version, compiled: null };
+    this.#cache.keep(topic, remembered);
+    return remembered;
+  }
+
   /** What is known of the topic is of before some wildcard filters came or went. */
-  #renew(topic: string, known: Remembered<IndexEntry<V, D>>): readonly IndexEntry<V, D>[] {
+  #renew(topic: string, known: Remembered<IndexEntry<V, D>, C>): Remembered<IndexEntry<V, D>, C> {
     if (this.#isTouched(topic, known.version)) {
       const matches = this.#find(topic);
       if (!isSame(matches, known.matches)) {
         this.#cache.forget(topic);
-        this.#cache.keep(topic, { matches, version: this.#version });
-        return matches;
+        return this.#keep(topic, matches);
       }
     }
     known.version = this.#version;
-    return known.matches;
+    return known;
   }
 
   #isTouched(topic: string, version: number): boolean {

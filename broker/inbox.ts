@@ -48,6 +48,8 @@ export class Inbox implements FlowSink {
   #slowCount = 0;
   /** Of QoS 1, taken in and not acknowledged. */
   #unacknowledged = 0;
+  /** When the present frames came. */
+  #now = 0;
 
   constructor(
     parts: InboxParts,
@@ -81,6 +83,18 @@ export class Inbox implements FlowSink {
 
   frame(scanner: FrameScanner): CloseReason | null {
     if (scanner.type !== packetTypes.publish) return this.#countFault(this.#acks.read(scanner));
+    this.#now = this.#parts.clock.now();
+    const end = scanner.end + sliceBytes;
+    let fault = this.#publish(scanner);
+    // The most frequent case need not go back to the connection for each.
+    while (fault === null && this.#slowCount === 0 && scanner.end < end) {
+      if (!scanner.nextLike(plainAtMostOnce)) break;
+      fault = this.#publish(scanner);
+    }
+    return fault;
+  }
+
+  #publish(scanner: FrameScanner): CloseReason | null {
     const known = this.#reader.topicOf(scanner);
     const isPlain = known !== null && this.#reader.isPlain(scanner, known);
     if (isPlain && !isOverlong(scanner.buffer, scanner.start, scanner.bodyStart)) {
@@ -101,7 +115,7 @@ export class Inbox implements FlowSink {
     const form = this.#connection.version;
     const count = scanner.extendRun(topic.encoded, form);
     const qos = ((scanner.flags >> 1) & 3) as Qos;
-    const acceptedAt = this.#parts.clock.now();
+    const acceptedAt = this.#now;
     const topicBytes = topic.encoded.length - 2;
     const { buffer, start, end } = scanner;
     const run = new Run(
@@ -275,3 +289,9 @@ export class Inbox implements FlowSink {
 
 const device = { kind: 'device' } as const;
 const notAuthorizedCode = 0x87;
+
+/** First byte of a PUBLISH of QoS 0 that is not retained. */
+const plainAtMostOnce = 0x30;
+
+/** Bytes of such frames that are dealt with in one go. */
+const sliceBytes = 8 * 1024;

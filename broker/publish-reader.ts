@@ -9,6 +9,7 @@ import type { Ledger } from '../base/ledger.ts';
 import type { Publication, Qos } from '../base/publication.ts';
 import { topicNameFault } from '../base/topic.ts';
 import type { FrameForm } from '../proto/run.ts';
+import { readVariable, variableBytes } from '../proto/variable-byte-integer.ts';
 import type { CloseReason } from './connection/connection-port.ts';
 import type { FrameScanner } from './connection/frame-scanner.ts';
 import {
@@ -17,7 +18,6 @@ import {
   storedProperties,
 } from './mqtt5/publish-properties.ts';
 import { type ReasonCode, reasonCodes } from './mqtt5/reason-codes.ts';
-import { readVariable, variableBytes } from './mqtt5/variable-byte-integer.ts';
 import { type KnownTopic, TopicCache } from './topic-cache.ts';
 
 export interface Published {

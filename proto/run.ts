@@ -8,6 +8,7 @@
  * Source: MQTT 3.1.1 and MQTT 5, section 3.3.
  */
 import type { Publication, Qos } from '../base/publication.ts';
+import { writeVariable } from './variable-byte-integer.ts';
 
 /** Layout of the frames: 4 for MQTT 3.1 and 3.1.1; 5 has a byte for the length of its properties. */
 export type FrameForm = 4 | 5;
@@ -115,7 +116,7 @@ export class Run implements RunHead {
     while (walk.next()) {
       const payloadStart = walk.payloadStart(this.qos, this.form);
       bytes[at++] = 0x30 | (qos << 1);
-      at = writeLength(bytes, at, headBytes + extra + walk.end - payloadStart);
+      at = writeVariable(bytes, at, headBytes + extra + walk.end - payloadStart);
       at += source.copy(bytes, at, walk.bodyStart, walk.bodyStart + headBytes);
       if (qos > 0) at += 2;
       if (form === 5) bytes[at++] = 0;
@@ -170,16 +171,4 @@ export class FrameWalk {
   payloadStart(qos: Qos, form: FrameForm): number {
     return this.packetIdAt + (qos > 0 ? 2 : 0) + (form === 5 ? 1 : 0);
   }
-}
-
-/** A remaining length, as MQTT encodes it; answers where the next byte goes. */
-export function writeLength(bytes: Buffer, start: number, length: number): number {
-  let at = start;
-  let rest = length;
-  do {
-    const digit = rest & 0x7f;
-    rest >>>= 7;
-    bytes[at++] = rest > 0 ? digit | 0x80 : digit;
-  } while (rest > 0);
-  return at;
 }

@@ -250,8 +250,9 @@ export class Connection extends EventEmitter {
     if (this.#flow?.mustWait(this.#scanner) === true) return 'held';
     if (this.#turn.isOver(this)) return 'held';
     this.#hasFrame = false;
+    const { start } = this.#scanner;
     const fault = this.isConnecting ? this.#handshake.take(this.#scanner) : this.#dispatch();
-    this.#turn.spend(this.#scanner.end - this.#scanner.start);
+    this.#turn.spend(this.#scanner.end - start);
     if (fault !== null) this.end(fault);
     return 'again';
   }
@@ -269,18 +270,17 @@ export class Connection extends EventEmitter {
   }
 
   #dispatch(): CloseReason | null {
-    const scanner = this.#scanner;
-    switch (scanner.type) {
+    switch (this.#scanner.type) {
       case packetTypes.publish:
       case packetTypes.puback:
       case packetTypes.pubrec:
       case packetTypes.pubrel:
       case packetTypes.pubcomp:
-        return this.#flow?.frame(scanner) ?? null;
+        return this.#flow?.frame(this.#scanner) ?? null;
       case packetTypes.auth:
-        return this.#handshake.reauthenticate(scanner);
+        return this.#handshake.reauthenticate(this.#scanner);
       default:
-        return this.#control.take(scanner);
+        return this.#control.take(this.#scanner);
     }
   }
 

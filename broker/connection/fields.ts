@@ -4,7 +4,7 @@
  * Source: MQTT 5 section 1.5; MQTT 3.1.1 section 1.5 is part of it.
  */
 import { isUtf8 } from 'node:buffer';
-import { readVariable, variableBytes } from '../mqtt5/variable-byte-integer.ts';
+import { readVariable, variableBytes } from '../../proto/variable-byte-integer.ts';
 
 export class Fields {
   /** Every field so far was there, and every text was UTF-8 without NUL. */

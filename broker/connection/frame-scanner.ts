@@ -78,6 +78,19 @@ export class FrameScanner {
     return count;
   }
 
+  /** Goes on to the next frame if it begins with this byte and lies whole in the same chunk. */
+  nextLike(first: number): boolean {
+    const chunk = this.#chunk;
+    const at = this.#at;
+    if (this.#partial !== null || at + 2 > chunk.length || chunk[at] !== first) return false;
+    const bodyStart = at + lengthFieldBytes(chunk, at + 1) + 1;
+    const end = bodyStart + readLength(chunk, at + 1);
+    if (end > chunk.length || end - at > this.#frameBytesMax) return false;
+    this.#set(chunk, at, bodyStart, end);
+    this.#at = end;
+    return true;
+  }
+
   /** Takes in the four-byte frames that follow the present one and are of the same type. */
   extendAcks(): number {
     const { buffer } = this;

@@ -3,7 +3,7 @@
  * Source: MQTT 3.1.1 and MQTT 5, sections 3.3 to 3.7.
  */
 import type { Qos } from '../../base/publication.ts';
-import { variableBytes, writeVariable } from '../mqtt5/variable-byte-integer.ts';
+import { variableBytes, writeVariable } from '../../proto/variable-byte-integer.ts';
 
 export const packetTypes = {
   connect: 1,

@@ -5,8 +5,8 @@
  */
 import type { Qos } from '../../base/publication.ts';
 import { parseShare, topicFilterFault } from '../../base/topic.ts';
+import { variableBytes, writeVariable } from '../../proto/variable-byte-integer.ts';
 import { reasonCodes } from '../mqtt5/reason-codes.ts';
-import { variableBytes, writeVariable } from '../mqtt5/variable-byte-integer.ts';
 
 /** A filter of a SUBSCRIBE. MQTT 3.1.1 asks for QoS alone; the rest has its default there. */
 export interface RequestedFilter {

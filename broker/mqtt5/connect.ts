@@ -4,13 +4,13 @@
  */
 import { isUtf8 } from 'node:buffer';
 import type { Qos } from '../../base/publication.ts';
+import { variableBytes, writeVariable } from '../../proto/variable-byte-integer.ts';
 import type { Will } from '../connect-request.ts';
 import { Fields } from '../connection/fields.ts';
 import type { FrameScanner } from '../connection/frame-scanner.ts';
 import { encodeProperties, type Properties, takeProperties } from './properties.ts';
 import { storedProperties } from './publish-properties.ts';
 import { type ReasonCode, reasonCodes } from './reason-codes.ts';
-import { variableBytes, writeVariable } from './variable-byte-integer.ts';
 
 export interface Connect5 {
   readonly clientId: string;

@@ -3,6 +3,8 @@
  * answers that it would give in MQTT 3.1.1. No packet leaves that is larger than the client takes.
  * Source: MQTT 5 sections 3.1, 3.2 and 3.8 to 3.15.
  */
+
+import { variableBytes, writeVariable } from '../../proto/variable-byte-integer.ts';
 import type { ConnectRequest, ServerTerms } from '../connect-request.ts';
 import type { CloseReason, ConnectionTerms } from '../connection/connection-port.ts';
 import type { Dialect, DisconnectRequest, Refusal } from '../connection/dialect.ts';
@@ -13,7 +15,6 @@ import { closeReasonOf, farewellOf, readDisconnect } from './disconnect.ts';
 import { type Properties, writeProperties } from './properties.ts';
 import { type ReasonCode, reasonCodes } from './reason-codes.ts';
 import { acknowledgement5, readSubscribe, readUnsubscribe } from './subscribe.ts';
-import { variableBytes, writeVariable } from './variable-byte-integer.ts';
 
 const heads = {
   connack: 0x20,

@@ -3,6 +3,8 @@
  * obey is checked here; what a value means is for the reader of the packet.
  * Source: MQTT 5 section 2.2.2.
  */
+
+import { variableBytes, writeVariable } from '../../proto/variable-byte-integer.ts';
 import { Fields } from '../connection/fields.ts';
 import {
   type Properties,
@@ -15,7 +17,6 @@ import {
   type UserProperty,
 } from './property-table.ts';
 import { type ReasonCode, reasonCodes } from './reason-codes.ts';
-import { variableBytes, writeVariable } from './variable-byte-integer.ts';
 
 export type { Properties, PropertyPlace } from './property-table.ts';
 

@@ -2,8 +2,9 @@
  * The properties of MQTT 5: identifier, type, where each may stand, and what its value may be.
  * Source: MQTT 5 section 2.2.2.2.
  */
+
+import { variableMax } from '../../proto/variable-byte-integer.ts';
 import { type ReasonCode, reasonCodes } from './reason-codes.ts';
-import { variableMax } from './variable-byte-integer.ts';
 
 /** Where properties stand; a will's are apart from those of the CONNECT around it. */
 export type PropertyPlace =

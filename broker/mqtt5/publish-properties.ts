@@ -5,8 +5,8 @@
  * Source: MQTT 5 section 3.3.2.3.
  */
 import { isUtf8 } from 'node:buffer';
+import { readVariable, variableBytes, writeVariable } from '../../proto/variable-byte-integer.ts';
 import { type ReasonCode, reasonCodes } from './reason-codes.ts';
-import { readVariable, variableBytes, writeVariable } from './variable-byte-integer.ts';
 
 export interface PublishProperties {
   /** 0 for none. */

@@ -5,6 +5,7 @@
 
 import type { Qos } from '../../base/publication.ts';
 import { parseShare } from '../../base/topic.ts';
+import { variableBytes, writeVariable } from '../../proto/variable-byte-integer.ts';
 import { Fields } from '../connection/fields.ts';
 import type { FrameScanner } from '../connection/frame-scanner.ts';
 import type {
@@ -14,7 +15,6 @@ import type {
 } from '../connection/request.ts';
 import { type Properties, takeProperties } from './properties.ts';
 import { type ReasonCode, reasonCodes } from './reason-codes.ts';
-import { variableBytes, writeVariable } from './variable-byte-integer.ts';
 
 /** The request, or the reason code of the DISCONNECT that answers it. */
 export function readSubscribe(frame: FrameScanner): SubscribeRequest | ReasonCode {

@@ -10,7 +10,7 @@ import type { Run } from '../../proto/run.ts';
 import type { Uplink } from '../ports.ts';
 import type { GrantedSubscription, Session } from '../session.ts';
 import type { Retained } from './retained.ts';
-import { type Match, type Route, routeOf, type Subscriber, type Target } from './route.ts';
+import { type Route, routeOf, type Subscriber, type Target } from './route.ts';
 import { SharedGroup } from './shared-group.ts';
 import { SharedGroups, type SharedGroupsParts } from './shared-groups.ts';
 import type { SharedStrategy } from './shared-members.ts';
@@ -32,9 +32,7 @@ export interface Routed {
 export class Router {
   readonly groups: SharedGroups;
   readonly #parts: RouterParts;
-  readonly #index = new TopicIndex<Subscriber, GrantedSubscription>();
-  /** By the index's answer, which is another array as soon as anything in it changes. */
-  readonly #routes = new WeakMap<readonly Match[], Route>();
+  readonly #index = new TopicIndex<Subscriber, GrantedSubscription, Route>();
   /** How many subscriptions want each filter. */
   readonly #wanted = new Map<string, number>();
   #subscriptionCount = 0;
@@ -176,13 +174,9 @@ export class Router {
   }
 
   #routeOf(topic: string): Route {
-    const matches = this.#index.match(topic);
-    let route = this.#routes.get(matches);
-    if (route === undefined) {
-      route = routeOf(matches);
-      this.#routes.set(matches, route);
-    }
-    return route;
+    const known = this.#index.remember(topic);
+    known.compiled ??= routeOf(known.matches);
+    return known.compiled;
   }
 }
 

@@ -12,7 +12,7 @@ import {
 } from '../../broker/mqtt5/properties.ts';
 import { ruleNamed } from '../../broker/mqtt5/property-table.ts';
 import { reasonCodes } from '../../broker/mqtt5/reason-codes.ts';
-import { readVariable, variableBytes } from '../../broker/mqtt5/variable-byte-integer.ts';
+import { readVariable, variableBytes } from '../../proto/variable-byte-integer.ts';
 
 type Peer = Record<string, unknown>;
 

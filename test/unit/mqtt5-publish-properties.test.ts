@@ -14,7 +14,7 @@ import {
   storedProperties,
   writePublishProperties,
 } from '../../broker/mqtt5/publish-properties.ts';
-import { readVariable, variableBytes } from '../../broker/mqtt5/variable-byte-integer.ts';
+import { readVariable, variableBytes } from '../../proto/variable-byte-integer.ts';
 
 /** Encoded single properties of PUBLISH. */
 const one = fc.oneof(
