@@ -10,6 +10,9 @@ export class DeliveryBooks {
   readonly #parts: OutboxParts;
   deliveredCount = 0;
   droppedCount = 0;
+  /** Retained messages on their way, which no log has. */
+  #unlogged = 0;
+  #unloggedWaiters: (() => void)[] = [];
 
   constructor(parts: OutboxParts) {
     this.#parts = parts;
@@ -23,6 +26,18 @@ export class DeliveryBooks {
   dropped(reason: DroppedReason, count = 1): void {
     this.droppedCount += count;
     this.#parts.ledger.dropped(reason, count);
+  }
+
+  /** It is queued or in flight from now on. */
+  expect(delivery: Delivery): void {
+    if (delivery.sequence === 0) this.#unlogged++;
+    else (delivery.owner ?? this.#parts.journal)?.expect(delivery.sequence);
+  }
+
+  /** Resolves when nothing is on its way that no log has. */
+  unloggedSettled(): Promise<void> {
+    if (this.#unlogged === 0) return Promise.resolve();
+    return new Promise((resolve) => this.#unloggedWaiters.push(resolve));
   }
 
   /** Also tells who owes it; null for what nobody would send again. */
@@ -57,6 +72,13 @@ export class DeliveryBooks {
     if (delivery === null) return;
     const { journal } = this.#parts;
     if (packetId > 0 && delivery.qos === 2) journal?.landed(packetId);
-    (delivery.owner ?? journal)?.settled(delivery.sequence);
+    if (delivery.sequence === 0) this.#settleUnlogged();
+    else (delivery.owner ?? journal)?.settled(delivery.sequence);
+  }
+
+  #settleUnlogged(): void {
+    this.#unlogged--;
+    if (this.#unlogged > 0) return;
+    for (const resolve of this.#unloggedWaiters.splice(0)) resolve();
   }
 }

@@ -28,6 +28,7 @@ import { type Arrival, type Doors, Listeners, type OpenDoors } from './listeners
 import { Parking } from './parking.ts';
 import type { LocalDelivery, MessageLog, SessionListener, Uplink } from './ports.ts';
 import { recover } from './recovery.ts';
+import { RetainedReplays } from './retained-replays.ts';
 import { Retained } from './routing/retained.ts';
 import { Router } from './routing/router.ts';
 import { SessionFeed } from './session-events.ts';
@@ -63,6 +64,7 @@ export class DeviceBroker {
   readonly #sessions: Sessions;
   readonly #router: Router;
   readonly #retained: Retained;
+  readonly #replays: RetainedReplays;
   readonly #acceptance: Acceptance;
   readonly #admission: Admission;
   readonly #subscriptions: Subscriptions;
@@ -111,8 +113,13 @@ export class DeviceBroker {
       authenticate: createAuthenticate(config.auth),
       assignClientId: this.#serverTerms.assignClientId,
     });
+    this.#replays = new RetainedReplays({
+      log,
+      retained: this.#retained,
+      onSettled: (session, filter) => this.#subscriptions.save(session, filter),
+    });
     this.#subscriptions = new Subscriptions({
-      ...common,
+      ...{ ...common, replays: this.#replays },
       authorize,
       limits: config.limits,
       admission: this.#admission,
@@ -193,6 +200,7 @@ export class DeviceBroker {
       parking: this.#parking,
       router: this.#router,
       retained: this.#retained,
+      replays: this.#replays,
     });
     const wills = await this.#wills.restore(
       (clientId) => this.#sessions.get(clientId)?.expirySeconds ?? 0,
@@ -205,7 +213,6 @@ export class DeviceBroker {
     });
     this.#host = await AedesHost.open(
       hostHooks({
-        log,
         admission: this.#admission,
         subscriptions: this.#subscriptions,
         attach: (connection) => this.#attach(connection),
@@ -260,6 +267,7 @@ export class DeviceBroker {
       { session, connection, principal },
     );
     session.attach(connection);
+    this.#replays.resume(session);
     this.#feed.changed(session);
     this.#parts.log.debug({ client_id: session.clientId, ...session.facts }, 'session connected');
     // Last: what the client sent behind CONNECT is dealt with at once, and may be DISCONNECT.

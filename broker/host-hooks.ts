@@ -1,12 +1,10 @@
 /** What Aedes asks for, and who answers it. */
-import type { Logger } from '../base/log.ts';
 import type { Admission } from './admission.ts';
 import type { HostHooks } from './aedes-host.ts';
 import type { Connection } from './connection/connection.ts';
 import type { Subscriptions } from './subscriptions.ts';
 
 export interface HostHookParts {
-  readonly log: Logger;
   readonly admission: Admission;
   readonly subscriptions: Subscriptions;
   /** CONNACK success is written: the session gets its connection. */
@@ -17,7 +15,7 @@ export interface HostHookParts {
 const failure = 0x80;
 
 export function hostHooks(parts: HostHookParts): HostHooks {
-  const { log, admission, subscriptions, attach } = parts;
+  const { admission, subscriptions, attach } = parts;
   return {
     connecting: (connection, packet) => admission.connecting(connection, packet),
     admit: (connection) => admission.admit(connection),
@@ -31,11 +29,7 @@ export function hostHooks(parts: HostHookParts): HostHooks {
       if (reasonCode >= failure) subscribing.refuse(filter, reasonCode);
       return reasonCode < failure;
     },
-    granted: (connection, filters) => {
-      subscriptions.granted(connection, filters).catch((error: unknown) => {
-        log.error({ err: error }, 'retained messages could not be sent');
-      });
-    },
+    granted: (connection, filters) => subscriptions.granted(connection, filters),
     revoke: (connection, filters) => subscriptions.revoke(connection, filters),
     revoked: (connection, filters) => subscriptions.revoked(connection, filters),
   };

@@ -75,6 +75,7 @@ export class Outbox {
   /** A handshake that an earlier run had begun. */
   restoreInflight(packetId: number, delivery: Delivery, isReleased: boolean): void {
     this.#inflight.restore(packetId, { delivery, qos: delivery.qos, isReleased });
+    if (delivery.sequence === 0) this.#books.expect(delivery);
   }
 
   /** The session is connected: what was in flight goes again, in order, then the queue. */
@@ -108,6 +109,11 @@ export class Outbox {
     return new Promise((resolve) => this.#roomWaiters.push(resolve));
   }
 
+  /** Resolves when all retained messages that were given to it are dealt with. */
+  unloggedSettled(): Promise<void> {
+    return this.#books.unloggedSettled();
+  }
+
   deliver(delivery: Delivery): void {
     if (delivery.qos === 0) {
       this.#deliverAtMostOnce(delivery);
@@ -121,7 +127,7 @@ export class Outbox {
       journal?.skipped(delivery.sequence);
       return;
     }
-    journal?.expect(delivery.sequence);
+    this.#books.expect(item);
     this.pump();
   }
 

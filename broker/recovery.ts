@@ -7,6 +7,7 @@ import type { Publication, Qos } from '../base/publication.ts';
 import type { DeliveryOwner } from './delivery.ts';
 import type { Parking } from './parking.ts';
 import type { LoggedEntry, MessageLog } from './ports.ts';
+import type { RetainedReplays } from './retained-replays.ts';
 import type { Retained } from './routing/retained.ts';
 import type { Router } from './routing/router.ts';
 import type { SharedGroup } from './routing/shared-group.ts';
@@ -29,6 +30,7 @@ export interface RecoveryParts {
   readonly parking: Parking;
   readonly router: Router;
   readonly retained: Retained;
+  readonly replays: RetainedReplays;
 }
 
 /** Log sequences by who owes them. */
@@ -66,7 +68,7 @@ export async function recover(
   return { sessions: sessions.count, entries };
 }
 
-async function restoreSessions({ store, sessions, router }: RecoveryParts): Promise<void> {
+async function restoreSessions({ store, sessions, router, replays }: RecoveryParts): Promise<void> {
   const ahead = new Map<string, Set<number>>();
   for (const row of await store.load<SettledRow>(store.settled)) {
     const known = ahead.get(row.client_id) ?? new Set();
@@ -90,6 +92,7 @@ async function restoreSessions({ store, sessions, router }: RecoveryParts): Prom
     session.subscriptions.set(row.filter, granted);
     // No core is connected yet: its retained messages come with the first interest.
     await router.subscribe(session, row.filter, granted);
+    if (row.is_replaying === 1) replays.due(session, row.filter, Promise.resolve());
   }
   for (const row of await store.load<ReceivedRow>(store.received)) {
     const unreleased = { isDurable: true, isNoted: true };
@@ -118,7 +121,10 @@ async function restoreInflight({ store, sessions, router }: RecoveryParts): Prom
       identifiers: [],
       owner,
     } as const;
-    session.outbox.restoreInflight(row.packet_id, delivery, row.is_released === 1);
+    // A retained message is in no log, and comes again under another identifier: this one is done
+    // with, which the client hears by PUBREL.
+    const isReleased = row.is_released === 1 || sequence === 0;
+    session.outbox.restoreInflight(row.packet_id, delivery, isReleased);
     note(handshakes.held, group ?? session, sequence);
   }
   return handshakes;

@@ -6,7 +6,6 @@
 
 import type { Limits } from '../base/config.ts';
 import type { Logger } from '../base/log.ts';
-import type { Publication, Qos } from '../base/publication.ts';
 import { parseShare } from '../base/topic.ts';
 import type { Admission, Admitted } from './admission.ts';
 import type { Authorize } from './authorize.ts';
@@ -14,9 +13,9 @@ import type { Connection } from './connection/connection.ts';
 import type { RequestedFilter } from './connection/request.ts';
 import { reasonCodes } from './mqtt5/reason-codes.ts';
 import type { MessageLog } from './ports.ts';
-import type { Retained } from './routing/retained.ts';
+import type { RetainedReplays } from './retained-replays.ts';
 import type { Router } from './routing/router.ts';
-import type { GrantedSubscription, Session } from './session.ts';
+import type { Session } from './session.ts';
 import type { StateStore } from './store/state-store.ts';
 
 export interface SubscriptionsParts {
@@ -27,14 +26,12 @@ export interface SubscriptionsParts {
   readonly messageLog: MessageLog;
   readonly store: StateStore;
   readonly router: Router;
-  readonly retained: Retained;
+  readonly replays: RetainedReplays;
   readonly onChanged: (session: Session) => void;
 }
 
 export class Subscriptions {
   readonly #parts: SubscriptionsParts;
-  /** Filters whose retained messages are to be sent, as soon as they are current. */
-  readonly #fresh = new WeakMap<Session, Map<string, Promise<void>>>();
 
   constructor(parts: SubscriptionsParts) {
     this.#parts = parts;
@@ -50,56 +47,36 @@ export class Subscriptions {
     const { session } = admitted;
     const present = session.subscriptions.get(filter);
     const since = present?.since ?? this.#parts.messageLog.durableThrough + 1;
-    const granted = { qos, since, noLocal, retainAsPublished, identifier };
-    session.subscriptions.set(filter, granted);
-    const isCurrent = this.#parts.router.subscribe(session, filter, granted);
     // A shared subscription gets no retained messages (section 4.8.2).
     const isOwn = unsharedOf(filter) === filter;
     const wantsRetained = isOwn && isRetainedDue(requested, present === undefined);
-    this.#note(session, filter, { isCurrent, wantsRetained });
+    const granted = { qos, since, noLocal, retainAsPublished, identifier };
+    session.subscriptions.set(filter, granted);
+    const isCurrent = this.#parts.router.subscribe(session, filter, granted);
+    if (wantsRetained) this.#parts.replays.due(session, filter, isCurrent);
     if (session.identity.isKept) {
-      const flags = [noLocal ? 1 : 0, retainAsPublished ? 1 : 0];
-      const row = [session.clientId, filter, qos, since, ...flags, identifier];
-      this.#parts.store.subscriptions.put(row);
+      this.save(session, filter);
       await this.#parts.store.commit();
     }
     return qos;
   }
 
-  /** SUBACK is out: retained messages go to the session, each filter on its own. */
-  async granted(connection: Connection, filters: readonly string[]): Promise<void> {
+  /** SUBACK is out: retained messages go to the session. */
+  granted(connection: Connection, filters: readonly string[]): void {
     const session = this.#parts.admission.of(connection)?.session;
     if (session === undefined) return;
     this.#parts.onChanged(session);
-    for (const filter of filters) {
-      const isCurrent = this.#fresh.get(session)?.get(filter);
-      if (isCurrent === undefined) continue;
-      await isCurrent;
-      this.#fresh.get(session)?.delete(filter);
-      if (session.connection === connection) await this.#sendRetained(session, filter);
-    }
+    this.#parts.replays.send(session, filters);
   }
 
-  /** At the client's pace: what does not fit waits here and not in its queue, and in steps, so that
-   * one client with a wide filter does not hold up the others. */
-  async #sendRetained(session: Session, filter: string): Promise<void> {
-    const { connection } = session;
-    for await (const step of this.#parts.retained.walk(filter)) {
-      for (const publication of step) {
-        if (session.outbox.isCrowded) await session.outbox.room();
-        const granted = session.subscriptions.get(filter);
-        if (granted === undefined || session.connection !== connection) return;
-        this.#sendOne(session, granted, publication);
-      }
-    }
-  }
-
-  #sendOne({ outbox }: Session, granted: GrantedSubscription, publication: Publication): void {
-    // Replaced meanwhile: the newer one was delivered as it came.
-    if (!this.#parts.retained.isCurrent(publication)) return;
-    const qos = Math.min(granted.qos, publication.qos) as Qos;
-    const identifiers = granted.identifier > 0 ? [granted.identifier] : [];
-    outbox.deliver({ sequence: 0, qos, retain: true, publication, identifiers, owner: null });
+  /** Writes the row of a kept session's subscription. */
+  save(session: Session, filter: string): void {
+    const granted = session.subscriptions.get(filter);
+    if (granted === undefined) return;
+    const { qos, since, noLocal, retainAsPublished, identifier } = granted;
+    const isReplaying = this.#parts.replays.isNoted(session, filter);
+    const flags = [noLocal ? 1 : 0, retainAsPublished ? 1 : 0, identifier, isReplaying ? 1 : 0];
+    this.#parts.store.subscriptions.put([session.clientId, filter, qos, since, ...flags]);
   }
 
   async revoke(connection: Connection, filters: readonly string[]): Promise<void> {
@@ -141,18 +118,6 @@ export class Subscriptions {
       return reasonCodes.quotaExceeded;
     }
     return null;
-  }
-
-  #note(
-    session: Session,
-    filter: string,
-    { isCurrent, wantsRetained }: { isCurrent: Promise<void>; wantsRetained: boolean },
-  ): void {
-    // A failed fetch leaves what is known here, which is the best there is.
-    const settled = isCurrent.catch(() => {});
-    const known = this.#fresh.get(session) ?? new Map<string, Promise<void>>();
-    if (wantsRetained) known.set(filter, settled);
-    this.#fresh.set(session, known);
   }
 }
 

@@ -43,6 +43,8 @@ export interface SubscriptionRow {
   readonly retain_as_published: number;
   /** 0 for none. */
   readonly identifier: number;
+  /** 1 while retained messages are on their way to a kept session. */
+  readonly is_replaying: number;
 }
 
 export interface InflightRow {
@@ -115,6 +117,7 @@ export class StateStore {
     'no_local INTEGER DEFAULT 0',
     'retain_as_published INTEGER DEFAULT 0',
     'identifier INTEGER DEFAULT 0',
+    'is_replaying INTEGER DEFAULT 0',
   ]);
   readonly inflight = table('inflight', 2, [
     'client_id TEXT',
