@@ -17,8 +17,8 @@ export interface Publication {
 }
 
 /** Bytes a publication counts for in queues: what its frame would be, near enough. */
-export function publicationBytes(publication: Publication): number {
-  return publication.topic.length + publication.payload.length + 16;
+export function publicationBytes({ topic, payload, properties }: Publication): number {
+  return topic.length + payload.length + (properties?.length ?? 0) + 16;
 }
 
 /** The same publication with bytes of its own, to be kept. Every field is named: on the message path a

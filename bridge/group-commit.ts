@@ -48,6 +48,7 @@ export class GroupCommit<T extends Queued> {
   #running: Promise<void> | null = null;
   #isClosing = false;
   #endLinger: () => void = () => {};
+  readonly #watchers: (() => void)[] = [];
 
   constructor(
     parts: { log: Logger; clock: Clock; bounds?: CommitBounds | undefined },
@@ -72,9 +73,11 @@ export class GroupCommit<T extends Queued> {
     });
   }
 
-  /** Resolves when nothing waits. */
-  async idle(): Promise<void> {
-    await this.#running;
+  /** Resolves when what waits has become durable as far as is asked, or nothing is written any more. */
+  async until(isFar: () => boolean): Promise<void> {
+    while (this.#running !== null && !isFar()) {
+      await new Promise<void>((resolve) => this.#watchers.push(resolve));
+    }
   }
 
   /** Resolves when everything is durable, or the disk has failed for too long. */
@@ -102,6 +105,11 @@ export class GroupCommit<T extends Queued> {
       await new Promise<void>((resolve) => this.#parts.clock.after(retryMs, resolve));
     }
     this.#running = null;
+    this.#tellWatchers();
+  }
+
+  #tellWatchers(): void {
+    for (const tell of this.#watchers.splice(0)) tell();
   }
 
   /** Resolves when the time is over or enough has gathered. */
@@ -141,6 +149,7 @@ export class GroupCommit<T extends Queued> {
     }
     for (const item of group) this.#waitingBytes -= item.bytes.length;
     this.#hooks.committed(group);
+    this.#tellWatchers();
     return null;
   }
 }

@@ -32,6 +32,9 @@ export type SpoolEntry =
     }
   | { readonly kind: 'release'; readonly clientId: string; readonly packetId: number };
 
+/** An entry with its place. */
+export type ReadEntry = SpoolEntry & { readonly sequence: number };
+
 /** The log that an entry from the trunk counts its position in; null for other entries. */
 export function epochOfEntry(entry: SpoolInput): string | null {
   if (entry.kind !== 'publication' || entry.source.kind === 'device') return null;
@@ -73,8 +76,18 @@ function recordOfRun(
   return { kind, run, clientId, direction: 'up', lane, place: assign(lane) };
 }
 
-/** Null for a record of the spool's own. */
-export function entryOf(record: SpoolRecord, logEpoch: string): SpoolEntry | null {
+/** What was scanned, without the records of the spool's own. */
+export function entriesOf(
+  scanned: readonly { readonly sequence: number; readonly record: SpoolRecord }[],
+  logEpoch: string,
+): ReadEntry[] {
+  return scanned.flatMap(({ sequence, record }) => {
+    const entry = entryOf(record, logEpoch);
+    return entry === null ? [] : [{ ...entry, sequence }];
+  });
+}
+
+function entryOf(record: SpoolRecord, logEpoch: string): SpoolEntry | null {
   if (record.kind === 'state') return null;
   if (record.kind === 'release') return record;
   const { publication, clientId, packetId, direction, lane, place } = record;

@@ -16,10 +16,10 @@ import { laneOf } from '../base/topic.ts';
 import { type CommitBounds, GroupCommit, writtenBehind } from './group-commit.ts';
 import { Saturation } from './saturation.ts';
 import {
-  entryOf,
+  entriesOf,
   epochOfEntry,
+  type ReadEntry,
   recordOf,
-  type SpoolEntry,
   type SpoolInput,
 } from './spool-entry.ts';
 import { SpoolEpoch } from './spool-epoch.ts';
@@ -106,7 +106,7 @@ export class Spool {
       },
       failed: (error) => {
         failures.add();
-        log.error({ err: error }, 'spool write failed, nothing is acknowledged until it succeeds');
+        log.error({ err: error }, 'spool write failed, nothing is on disk until it succeeds');
       },
     });
     metrics.gauge(
@@ -143,6 +143,14 @@ export class Spool {
 
   get durableThrough(): number {
     return this.#durableThrough;
+  }
+
+  get acceptedThrough(): number {
+    return this.isVolatile ? this.appendedThrough : this.#durableThrough;
+  }
+
+  get appendedThrough(): number {
+    return this.#nextSequence - 1;
   }
 
   get activeFrom(): number {
@@ -186,25 +194,19 @@ export class Spool {
   }
 
   /** Publications and releases from a sequence on, up to what is durable now. */
-  async *read(
-    fromSequence: number,
-  ): AsyncIterable<readonly (SpoolEntry & { readonly sequence: number })[]> {
+  async *read(fromSequence: number): AsyncIterable<readonly ReadEntry[]> {
     for await (const chunk of this.#segments.chunks(fromSequence, this.#durableThrough)) {
-      const entries = chunk.flatMap(({ sequence, record }) => {
-        const entry = entryOf(record, this.#lanes.logEpoch);
-        return entry === null ? [] : [{ ...entry, sequence }];
-      });
+      const entries = entriesOf(chunk, this.#lanes.logEpoch);
       if (entries.length > 0) yield entries;
     }
   }
 
   async get(sequence: number): Promise<Publication | null> {
     // Written behind: not there yet, perhaps.
-    if (sequence > this.#durableThrough) await this.#commit.idle();
+    await this.#commit.until(() => sequence <= this.#durableThrough);
     let found: Publication | null = null;
-    await this.#segments.scanFrom(sequence, (scanned) => {
-      const { record } = scanned;
-      if (scanned.sequence === sequence && record.kind === 'publication') {
+    await this.#segments.scanFrom(sequence, ({ sequence: at, record }) => {
+      if (at === sequence && record.kind === 'publication') {
         found = record.publication;
       }
       return false;

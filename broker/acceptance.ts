@@ -14,7 +14,7 @@ interface Waiting {
   readonly sequence: number;
   /** The last sequence that it takes. */
   readonly through: number;
-  /** Null for a release. */
+  /** Null when there is nothing to route. */
   readonly what: Publication | Run | null;
   readonly publisher: Session | null;
   readonly then: () => void;
@@ -72,6 +72,17 @@ export class Acceptance {
     this.#append({ kind: 'release', clientId, packetId }, { publisher: null, then });
   }
 
+  /** Runs `then` when what the publisher has sent to be retained is routed; at once when nothing of it
+   * is under way. */
+  whenRetained(publisher: Session | undefined, then: () => void): void {
+    const last = this.#waiting.findLastIndex(
+      (one) => one.publisher === publisher && isToRetain(one.what),
+    );
+    const waiting = last < this.#head ? undefined : this.#waiting[last];
+    if (waiting === undefined) then();
+    else this.#waiting.splice(last + 1, 0, { ...waiting, what: null, publisher: null, then });
+  }
+
   #append(
     entry: LogEntry,
     { publisher, then }: { readonly publisher: Session | null; readonly then: () => void },
@@ -110,4 +121,9 @@ export class Acceptance {
     }
     then();
   }
+}
+
+/** Runs are never retained. */
+function isToRetain(what: Waiting['what']): boolean {
+  return what !== null && !('count' in what) && what.retain;
 }

@@ -70,8 +70,8 @@ export class Admission {
 
   /** Checks CONNECT itself; false when it was answered with a refusal. */
   connecting(connection: Connection, packet: ConnectPacket): boolean {
-    // [MQTT-3.1.3-8] no identifier, so nothing to keep a session under.
-    if (packet.clientId === '' && !packet.clean) {
+    // [MQTT-3.1.3-8] no identifier, so nothing to keep a session under; MQTT 3.1 wants one always.
+    if (packet.clientId === '' && (!packet.clean || isVersion31(packet))) {
       return this.#refuse(connection, 'client-id-empty', {
         returnCode: connackCodes.identifierRejected,
         reasonCode: reasonCodes.clientIdentifierNotValid,
@@ -100,7 +100,8 @@ export class Admission {
     if (!isOwner) return connackCodes.serverUnavailable;
     const expirySeconds = request.sessionExpirySeconds;
     const opened = this.#parts.sessions.open({ clientId, username, cleanStart, expirySeconds });
-    connection.sessionPresent = opened.wasPresent;
+    // The byte is reserved in CONNACK of MQTT 3.1.
+    connection.sessionPresent = opened.wasPresent && request.version !== 3;
     this.#admitted.set(connection, {
       principal: { clientId, username },
       session: opened.session,
@@ -163,9 +164,9 @@ export class Admission {
   }
 
   #requestOf(packet: ConnectPacket): ConnectRequest {
-    const { clientId, clean, keepalive, protocolVersion, username, password, will } = packet;
+    const { clientId, clean, keepalive, username, password, will } = packet;
     return {
-      version: (protocolVersion & 0x7f) === 3 ? 3 : 4,
+      version: isVersion31(packet) ? 3 : 4,
       clientId,
       cleanStart: clean,
       sessionExpirySeconds: clean ? 0 : this.#parts.limits.session_expiry_seconds,
@@ -205,4 +206,9 @@ export class Admission {
       'connection refused',
     );
   }
+}
+
+/** Without the bit that bridges set. */
+function isVersion31({ protocolVersion }: ConnectPacket): boolean {
+  return (protocolVersion & 0x7f) === 3;
 }

@@ -76,7 +76,14 @@ export class DeliveryQueue {
     while (taken.length < options.count && bytes <= options.bytesMax) {
       const delivery = this.#queue.peek();
       if (delivery === undefined) break;
-      const loaded = await this.load(delivery);
+      let loaded: Delivery | null;
+      try {
+        loaded = await this.load(delivery);
+      } catch (error) {
+        if (taken.length === 0) throw error;
+        // What is taken goes on its way; who asks again hears of it.
+        break;
+      }
       // Taken only now: a failed read leaves it where it was.
       if (this.#queue.peek() !== delivery) break;
       this.#queue.take();

@@ -8,35 +8,19 @@ import type { Config } from '../base/config.ts';
 import type { Ledger } from '../base/ledger.ts';
 import type { Logger } from '../base/log.ts';
 import type { CounterFamily, Metrics } from '../base/metrics.ts';
-import { Acceptance } from './acceptance.ts';
-import { Admission } from './admission.ts';
 import { AedesHost } from './aedes-host.ts';
-import {
-  createAuthenticate,
-  type EnhancedAuthenticate,
-  noEnhancedAuthenticate,
-} from './authenticate.ts';
+import { type EnhancedAuthenticate, noEnhancedAuthenticate } from './authenticate.ts';
 import { authorize } from './authorize.ts';
-import { registerGauges } from './broker-gauges.ts';
+import { type BrokerParts, joinParts } from './broker-parts.ts';
 import { type ServerTerms, serverTerms } from './connect-request.ts';
 import { Connection } from './connection/connection.ts';
 import type { CloseReason } from './connection/connection-port.ts';
-import { Downlink } from './downlink.ts';
 import { hostHooks } from './host-hooks.ts';
 import { Inbox } from './inbox.ts';
 import { type Arrival, type Doors, Listeners, type OpenDoors } from './listeners.ts';
-import { Parking } from './parking.ts';
 import type { LocalDelivery, MessageLog, SessionListener, Uplink } from './ports.ts';
 import { recover } from './recovery.ts';
-import { RetainedReplays } from './retained-replays.ts';
-import { Retained } from './routing/retained.ts';
-import { Router } from './routing/router.ts';
-import { SessionFeed } from './session-events.ts';
-import { Sessions } from './sessions.ts';
 import { StateStore } from './store/state-store.ts';
-import { Subscriptions } from './subscriptions.ts';
-import { Takeover } from './takeover.ts';
-import { Wills } from './wills.ts';
 
 const sweepMs = 1_000;
 
@@ -60,17 +44,7 @@ export class DeviceBroker {
   readonly #connections = new Set<Connection>();
   readonly #closed: CounterFamily;
   readonly #store: StateStore;
-  readonly #parking: Parking;
-  readonly #sessions: Sessions;
-  readonly #router: Router;
-  readonly #retained: Retained;
-  readonly #replays: RetainedReplays;
-  readonly #acceptance: Acceptance;
-  readonly #admission: Admission;
-  readonly #subscriptions: Subscriptions;
-  readonly #downlink: Downlink;
-  readonly #wills: Wills;
-  readonly #feed: SessionFeed;
+  readonly #joined: BrokerParts;
   readonly #startedAt: number;
   readonly #serverTerms: ServerTerms;
   #host: AedesHost | null = null;
@@ -80,57 +54,20 @@ export class DeviceBroker {
   #isClosing = false;
 
   private constructor(parts: DeviceBrokerParts, config: Config, store: StateStore) {
-    const { log, clock, ledger, messageLog, uplink, metrics, sessionListener } = parts;
     this.#parts = parts;
     this.#config = config;
     this.#store = store;
-    this.#startedAt = clock.now();
+    this.#startedAt = parts.clock.now();
     this.#serverTerms = serverTerms(config, parts.assignClientId);
-    this.#closed = metrics.counters(
+    this.#closed = parts.metrics.counters(
       'trunkline_connections_closed_total',
       'Connections of devices that ended, by reason.',
       'reason',
     );
-    this.#retained = new Retained({ log, clock, ledger, store, messageLog }, config.limits);
-    const books = { log, store, messageLog };
-    this.#parking = new Parking(books);
-    const flow = { ...books, ledger, retained: this.#retained };
-    this.#router = new Router({ ...flow, uplink, parking: this.#parking }, config.mqtt);
-    const common = { ...flow, clock, router: this.#router };
-    this.#sessions = new Sessions(
-      {
-        ...{ ...common, parking: this.#parking, listener: sessionListener },
-        onEnded: (session) => this.#wills.sessionEnded(session.clientId),
-      },
-      config.limits,
-    );
-    this.#acceptance = new Acceptance(common);
-    this.#feed = new SessionFeed(clock, this.#sessions, sessionListener);
-    this.#wills = new Wills({ ...common, acceptance: this.#acceptance, uplink });
-    this.#admission = new Admission({
-      ...{ ...common, metrics, authorize, limits: config.limits },
-      ...{ takeover: new Takeover(), sessions: this.#sessions, wills: this.#wills },
-      authenticate: createAuthenticate(config.auth),
+    this.#joined = joinParts(parts, {
+      config,
+      store,
       assignClientId: this.#serverTerms.assignClientId,
-    });
-    this.#replays = new RetainedReplays({
-      log,
-      retained: this.#retained,
-      onSettled: (session, filter) => this.#subscriptions.save(session, filter),
-    });
-    this.#subscriptions = new Subscriptions({
-      ...{ ...common, replays: this.#replays },
-      authorize,
-      limits: config.limits,
-      admission: this.#admission,
-      onChanged: (session) => this.#feed.changed(session),
-    });
-    this.#downlink = new Downlink({ ...common, acceptance: this.#acceptance });
-    registerGauges(metrics, {
-      sessions: this.#sessions,
-      router: this.#router,
-      retained: this.#retained,
-      parking: this.#parking,
       connectionCount: () => this.#connections.size,
     });
   }
@@ -162,14 +99,14 @@ export class DeviceBroker {
   }
 
   readonly localDelivery: LocalDelivery = {
-    deliver: (from, items) => this.#downlink.deliver(from, items),
-    wantedFilters: () => this.#router.wantedFilters(),
-    sessions: () => [...this.#sessions].map((session) => session.fact()),
+    deliver: (from, items) => this.#joined.downlink.deliver(from, items),
+    wantedFilters: () => this.#joined.router.wantedFilters(),
+    sessions: () => [...this.#joined.sessions].map((session) => session.fact()),
     stats: () => ({
       receivedMessages: this.#parts.ledger.acceptedCount,
       deliveredMessages: this.#parts.ledger.deliveredCount,
       droppedMessages: this.#parts.ledger.droppedCount,
-      connectedSessions: this.#sessions.connectedCount,
+      connectedSessions: this.#joined.sessions.connectedCount,
       startedAtMs: this.#startedAt,
     }),
   };
@@ -186,8 +123,8 @@ export class DeviceBroker {
     await new Promise<void>((resolve) => setImmediate(() => setImmediate(resolve)));
     await this.#host?.close();
     await doorsClosed;
-    await this.#wills.close();
-    await this.#parking.close();
+    await this.#joined.wills.close();
+    await this.#joined.parking.close();
     await this.#store.close();
   }
 
@@ -196,29 +133,31 @@ export class DeviceBroker {
     const recovered = await recover({
       store: this.#store,
       messageLog,
-      sessions: this.#sessions,
-      parking: this.#parking,
-      router: this.#router,
-      retained: this.#retained,
-      replays: this.#replays,
+      sessions: this.#joined.sessions,
+      parking: this.#joined.parking,
+      router: this.#joined.router,
+      retained: this.#joined.retained,
+      replays: this.#joined.replays,
     });
-    const wills = await this.#wills.restore(
-      (clientId) => this.#sessions.get(clientId)?.expirySeconds ?? 0,
+    const wills = await this.#joined.wills.restore(
+      (clientId) => this.#joined.sessions.get(clientId)?.expirySeconds ?? 0,
     );
-    log.info({ ...recovered, wills, retained: this.#retained.count }, 'broker recovered');
+    log.info({ ...recovered, wills, retained: this.#joined.retained.count }, 'broker recovered');
     // The log keeps what sessions owe, and what the state store has not written yet.
-    messageLog.addHolder(() => Math.min(this.#sessions.lowestOwed(), this.#flushedThrough + 1));
+    messageLog.addHolder(() =>
+      Math.min(this.#joined.sessions.lowestOwed(), this.#flushedThrough + 1),
+    );
     messageLog.onRelief(() => {
       for (const connection of [...this.#connections]) connection.release();
     });
     this.#host = await AedesHost.open(
       hostHooks({
-        admission: this.#admission,
-        subscriptions: this.#subscriptions,
+        admission: this.#joined.admission,
+        subscriptions: this.#joined.subscriptions,
         attach: (connection) => this.#attach(connection),
       }),
     );
-    this.#stops = [clock.every(sweepMs, () => this.#sweep()), this.#feed.start()];
+    this.#stops = [clock.every(sweepMs, () => this.#sweep()), this.#joined.feed.start()];
   }
 
   #arrive({ socket, listener, remoteAddress }: Arrival): void {
@@ -233,8 +172,10 @@ export class DeviceBroker {
       socket,
       {
         refreshKeepAlive: (one) => this.#host?.refreshKeepAlive(one),
-        isSubscribed: (one, filter) => this.#admission.isSubscribed(one, filter),
-        keepSession: (one, seconds) => this.#admission.keepSession(one, seconds),
+        isSubscribed: (one, filter) => this.#joined.admission.isSubscribed(one, filter),
+        whenRetained: (one, then) =>
+          this.#joined.acceptance.whenRetained(this.#joined.admission.of(one)?.session, then),
+        keepSession: (one, seconds) => this.#joined.admission.keepSession(one, seconds),
         closed: (one, reason) => this.#detach(one, reason),
       },
       {
@@ -251,15 +192,15 @@ export class DeviceBroker {
   }
 
   #attach(connection: Connection): void {
-    const admitted = this.#admission.attach(connection);
+    const admitted = this.#joined.admission.attach(connection);
     if (admitted === undefined) return;
     const { session, principal } = admitted;
     const inbox = new Inbox(
       {
         clock: this.#parts.clock,
         ledger: this.#parts.ledger,
-        acceptance: this.#acceptance,
-        router: this.#router,
+        acceptance: this.#joined.acceptance,
+        router: this.#joined.router,
         uplink: this.#parts.uplink,
         authorize,
         limits: this.#config.limits,
@@ -267,8 +208,8 @@ export class DeviceBroker {
       { session, connection, principal },
     );
     session.attach(connection);
-    this.#replays.resume(session);
-    this.#feed.changed(session);
+    this.#joined.replays.resume(session);
+    this.#joined.feed.changed(session);
     this.#parts.log.debug({ client_id: session.clientId, ...session.facts }, 'session connected');
     // Last: what the client sent behind CONNECT is dealt with at once, and may be DISCONNECT.
     connection.open(inbox);
@@ -277,9 +218,10 @@ export class DeviceBroker {
   #detach(connection: Connection, reason: CloseReason): void {
     this.#connections.delete(connection);
     this.#closed.by(reason).add();
-    const session = this.#admission.detach(connection, reason);
+    const session = this.#joined.admission.detach(connection, reason);
     if (session === undefined) return;
-    if (session.identity.isKept) this.#feed.changed(session);
+    // The listener has heard of its end, if it has ended.
+    if (this.#joined.sessions.get(session.clientId) === session) this.#joined.feed.changed(session);
     this.#parts.log.debug({ client_id: session.clientId, reason }, 'session disconnected');
   }
 
@@ -292,11 +234,11 @@ export class DeviceBroker {
       // What it sent meanwhile has not been read: it must not be timed out for that.
       else if (connection.isPaused) this.#host?.refreshKeepAlive(connection);
     }
-    this.#parking.round(this.#sessions.journals());
-    this.#sessions.retry();
-    this.#sessions.expire();
-    this.#retained.sweep();
-    for (const session of this.#sessions) session.noteReceived();
+    this.#joined.parking.round(this.#joined.sessions.journals());
+    this.#joined.sessions.retry();
+    this.#joined.sessions.expire();
+    this.#joined.retained.sweep();
+    for (const session of this.#joined.sessions) session.noteReceived();
     const through = this.#parts.messageLog.durableThrough;
     this.#store
       .commit()

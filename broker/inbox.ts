@@ -18,6 +18,7 @@ import { type FrameScanner, isOverlong } from './connection/frame-scanner.ts';
 import { ackFrame, ackHeads, packetTypes } from './connection/frames.ts';
 import type { Uplink } from './ports.ts';
 import { type Published, PublishReader } from './publish-reader.ts';
+import { ReceiveWindow } from './receive-window.ts';
 import type { Router } from './routing/router.ts';
 import type { Session } from './session.ts';
 import type { KnownTopic } from './topic-cache.ts';
@@ -46,8 +47,7 @@ export class Inbox implements FlowSink {
   readonly #acks: AckReader;
   /** Publications of QoS 0 that take the durable path and are not through it. */
   #slowCount = 0;
-  /** Of QoS 1, taken in and not acknowledged. */
-  #unacknowledged = 0;
+  readonly #window: ReceiveWindow;
   /** When the present frames came. */
   #now = 0;
 
@@ -59,6 +59,7 @@ export class Inbox implements FlowSink {
     this.#session = who.session;
     this.#connection = who.connection;
     const { clock, ledger, authorize, limits } = parts;
+    this.#window = new ReceiveWindow(who.session, who.connection, limits.receive_maximum);
     const form = who.connection.version;
     const isAllowed = (topic: string) => authorize(who.principal, 'publish', topic);
     this.#reader = new PublishReader(
@@ -149,11 +150,11 @@ export class Inbox implements FlowSink {
 
   #takeRunAtLeastOnce(run: Run): CloseReason | null {
     const { ledger, acceptance } = this.#parts;
-    if (!this.#hasRoom(1, run.count)) return 'receive-maximum-exceeded';
-    this.#unacknowledged += run.count;
+    if (!this.#window.hasRoom(1, run.count)) return 'receive-maximum-exceeded';
+    this.#window.took(run.count);
     const from = { clientId: this.#clientIdToNote(1), publisher: this.#session };
     acceptance.publishRun(run, from, () => {
-      this.#unacknowledged -= run.count;
+      this.#window.acknowledged(run.count);
       ledger.accepted[1].add(run.count);
       sendAcks(this.#connection, ackHeads.puback, run.packetIds());
     });
@@ -165,7 +166,7 @@ export class Inbox implements FlowSink {
     const packetIds = run.packetIds();
     const isNew =
       new Set(packetIds).size === run.count && !packetIds.some((id) => received.has(id));
-    if (!isNew || !this.#hasRoom(2, run.count)) {
+    if (!isNew || !this.#window.hasRoom(2, run.count)) {
       return this.#takeEachExactlyOnce(run, packetIds);
     }
     const unreleased = packetIds.map((packetId) => {
@@ -234,10 +235,10 @@ export class Inbox implements FlowSink {
   }
 
   #takeAtLeastOnce(publication: Publication, packetId: number): CloseReason | null {
-    if (!this.#hasRoom(1, 1)) return 'receive-maximum-exceeded';
-    this.#unacknowledged++;
+    if (!this.#window.hasRoom(1, 1)) return 'receive-maximum-exceeded';
+    this.#window.took(1);
     this.#parts.acceptance.publish(publication, this.#from(1, 0), () => {
-      this.#unacknowledged--;
+      this.#window.acknowledged(1);
       this.#parts.ledger.accepted[1].add();
       this.#connection.send(ackFrame(ackHeads.puback, packetId));
     });
@@ -248,12 +249,13 @@ export class Inbox implements FlowSink {
     const { received } = this.#session;
     const known = received.get(packetId);
     if (known !== undefined) {
+      this.#window.repeated(packetId);
       this.#parts.ledger.repeats.add();
       // Not yet durable: the first copy's PUBREC is still to come and answers this one too.
       if (known.isDurable) this.#connection.send(ackFrame(ackHeads.pubrec, packetId));
       return null;
     }
-    if (!this.#hasRoom(2, 1)) return 'receive-maximum-exceeded';
+    if (!this.#window.hasRoom(2, 1)) return 'receive-maximum-exceeded';
     const unreleased = { isDurable: false, isNoted: false };
     received.set(packetId, unreleased);
     this.#parts.acceptance.publish(publication, this.#from(2, packetId), () => {
@@ -275,15 +277,6 @@ export class Inbox implements FlowSink {
   #clientIdToNote(qos: Qos): string {
     const { identity, hasNoLocal } = this.#session;
     return identity.isKept && (qos === 2 || hasNoLocal) ? identity.clientId : '';
-  }
-
-  /** Before MQTT 5 clients are not told of a bound, and only what has to be remembered has one. */
-  #hasRoom(qos: 1 | 2, count: number): boolean {
-    const { received } = this.#session;
-    const { receive_maximum } = this.#parts.limits;
-    if (this.#connection.version === 4)
-      return qos === 1 || received.size + count <= receive_maximum;
-    return this.#unacknowledged + received.size + count <= receive_maximum;
   }
 }
 

@@ -8,7 +8,7 @@ import { ackFrame, ackHeads } from './connection/frames.ts';
 import type { Delivery, FrameSink, OutboxParts } from './delivery.ts';
 import type { DeliveryBooks } from './delivery-books.ts';
 import type { DeliveryQueue } from './delivery-queue.ts';
-import type { InflightWindow } from './inflight-window.ts';
+import type { Inflight, InflightWindow } from './inflight-window.ts';
 import { PublishWriter, type Unwritable } from './publish-writer.ts';
 
 /** The outbox's own. */
@@ -32,6 +32,8 @@ export class OutboxSender {
   /** A connection has come and what was in flight has not been sent on it. */
   #needsResume = false;
   #isAbandoned = false;
+  /** Goes on with sending again; there may be room. */
+  #endWait: () => void = () => {};
 
   constructor(parts: OutboxParts, limits: Limits, of: OutboxState & { onSent: () => void }) {
     this.#parts = parts;
@@ -77,6 +79,7 @@ export class OutboxSender {
   detach(): void {
     this.#sink = null;
     this.#writer = null;
+    this.#endWait();
     this.#onSent();
   }
 
@@ -91,6 +94,7 @@ export class OutboxSender {
   }
 
   pump(): void {
+    this.#endWait();
     if (this.#isPumping || this.#sink === null) return;
     // Synchronous as long as nothing has to be read or made durable first.
     if (!this.#needsResume && this.#sendReady()) {
@@ -176,9 +180,11 @@ export class OutboxSender {
   /** Sends again, in order, what an earlier connection left in flight. */
   async #resend(sink: FrameSink): Promise<void> {
     await this.#parts.journal?.commit();
+    const sent: [number, Inflight][] = [];
     for (const [packetId, inflight] of this.#inflight.entries()) {
       const { delivery } = inflight;
       const isWhole = inflight.isReleased || delivery === null;
+      if (!isWhole) await this.#roomBeside(sent, sink);
       const loaded = isWhole ? null : await this.#queue.load(delivery);
       if (this.#sink !== sink) return;
       // A late acknowledgement may have come meanwhile.
@@ -186,7 +192,22 @@ export class OutboxSender {
       if (inflight.isReleased) sink.send(ackFrame(ackHeads.pubrel, packetId));
       else if (loaded === null) this.#lose(delivery, packetId);
       // [MQTT-3.3.1-1] a PUBLISH that may have been sent before carries DUP.
-      else this.#write(loaded, { packetId, dup: true });
+      else {
+        this.#write(loaded, { packetId, dup: true });
+        sent.push([packetId, inflight]);
+      }
+    }
+  }
+
+  /** Resolves when the client takes another PUBLISH beside these [MQTT-3.3.4-9], or is gone: it may
+   * take fewer than on the connection before. */
+  async #roomBeside(sent: readonly [number, Inflight][], sink: FrameSink): Promise<void> {
+    while (this.#sink === sink && sent.length >= this.#windowSize) {
+      const open = sent.filter(([packetId, one]) => this.#inflight.get(packetId) === one);
+      if (open.length < this.#windowSize) return;
+      await new Promise<void>((resolve) => {
+        this.#endWait = resolve;
+      });
     }
   }
 

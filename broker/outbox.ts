@@ -166,39 +166,55 @@ export class Outbox {
     this.#books.delivered(0, run.count);
   }
 
+  // These four answer false for what is out of turn (MQTT 3.1.1 sections 4.3.2 and 4.3.3).
+
   /** PUBACK. `pump` is to be called afterwards. */
-  acknowledge(packetId: number): void {
+  acknowledge(packetId: number): boolean {
     const inflight = this.#inflight.get(packetId);
-    if (inflight?.qos === 1) this.#complete(packetId, inflight);
+    if (inflight === undefined) return true;
+    if (inflight.qos !== 1) return false;
+    this.#complete(packetId, inflight);
+    return true;
   }
 
   /** PUBREC: PUBREL is owed from now on, also for identifiers that are not known any more. */
-  receivedAll(packetIds: readonly number[]): void {
+  receivedAll(packetIds: readonly number[]): boolean {
     const { journal } = this.#parts;
     const { sink } = this.#sender;
     let isNoted = false;
     for (const packetId of packetIds) {
       const inflight = this.#inflight.get(packetId);
-      if (inflight?.qos !== 2 || inflight.isReleased) continue;
+      if (inflight?.qos === 1) return false;
+      if (inflight === undefined || inflight.isReleased) continue;
       inflight.isReleased = true;
       const { delivery } = inflight;
       journal?.released(packetId, delivery?.sequence ?? 0, delivery?.owner?.name);
       isNoted = journal !== null;
     }
-    if (sink === null) return;
+    if (sink === null) return true;
     if (!isNoted) sendAcks(sink, ackHeads.pubrel, packetIds);
     else {
       journal?.whenDurable(() => {
         if (this.#sender.sink === sink) sendAcks(sink, ackHeads.pubrel, packetIds);
       });
     }
+    return true;
   }
 
-  /** PUBCOMP, or PUBREC with a failure, after which nothing more comes. `pump` is to be called
-   * afterwards. */
-  complete(packetId: number): void {
+  /** PUBREC with a failure, after which nothing more comes. `pump` is to be called afterwards. */
+  refuse(packetId: number): boolean {
     const inflight = this.#inflight.get(packetId);
-    if (inflight?.qos === 2) this.#complete(packetId, inflight);
+    if (inflight === undefined) return true;
+    if (inflight.qos !== 2) return false;
+    this.#complete(packetId, inflight);
+    return true;
+  }
+
+  /** PUBCOMP, which only PUBREL asks for. `pump` is to be called afterwards. */
+  complete(packetId: number): boolean {
+    const inflight = this.#inflight.get(packetId);
+    if (inflight?.isReleased === false) return false;
+    return this.refuse(packetId);
   }
 
   /** Sends what the window and the socket have room for. */
@@ -229,12 +245,14 @@ export class Outbox {
   }
 
   #offer(item: Delivery): boolean {
-    if (this.#queue.offer(item)) return true;
-    if (this.#limits.queue_overflow === 'refuse-newest') return false;
-    const oldest = this.#queue.take();
-    if (oldest === undefined) return false;
-    this.#books.drop(oldest, 'queue-full');
-    return this.#offer(item);
+    const isOldestToGo = this.#limits.queue_overflow === 'drop-oldest';
+    // A large one may take the place of very many.
+    while (!this.#queue.offer(item)) {
+      const oldest = isOldestToGo ? this.#queue.take() : undefined;
+      if (oldest === undefined) return false;
+      this.#books.drop(oldest, 'queue-full');
+    }
+    return true;
   }
 
   #deliverAtMostOnce(delivery: Delivery): void {

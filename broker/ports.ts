@@ -50,6 +50,10 @@ export type LoggedEntry = (LogPublication | LogRelease) & { readonly sequence: n
 export interface MessageLog {
   /** Everything up to this sequence is on disk. */
   readonly durableThrough: number;
+  /** Everything up to this sequence counts as kept, and is with whoever waited for that. */
+  readonly acceptedThrough: number;
+  /** The last sequence that was given out. */
+  readonly appendedThrough: number;
   /** The first sequence of the part of the log that is being written and can't be freed. */
   readonly activeFrom: number;
   /** True when so much waits for the disk that publishers must pause. */

@@ -139,18 +139,24 @@ export class PublishReader {
       return topic ?? { fault: 'protocol-error' };
     }
     const bytes = buffer.subarray(topicStart, topicEnd);
-    if (!isUtf8(bytes)) return { fault: 'malformed' }; // [MQTT-1.5.3-1]
+    // MQTT 5 [MQTT-1.5.4-1], [MQTT-1.5.4-2]
+    if (!isUtf8(bytes) || bytes.includes(0)) return this.#topicFault('malformed');
     const topic = bytes.toString('utf8');
     if (topicNameFault(topic) !== null) {
-      this.#parts.ledger.refused('topic-invalid');
-      // Before MQTT 5, and for an empty name in it, it is the packet that is wrong.
-      return { fault: this.#form === 4 ? 'malformed' : 'topic-name-invalid' };
+      // MQTT 5 section 3.3.2.1 has a reason of its own for an empty name.
+      return this.#topicFault(topic === '' ? 'protocol-error' : 'topic-name-invalid');
     }
     if (alias > 0) {
       this.#aliases ??= new Map();
       this.#aliases.set(alias, topic);
     }
     return topic;
+  }
+
+  /** Before MQTT 5 it is the packet that is wrong, whatever is wrong with the topic. */
+  #topicFault(fault: CloseReason): { readonly fault: CloseReason } {
+    this.#parts.ledger.refused('topic-invalid');
+    return { fault: this.#form === 4 ? 'malformed' : fault };
   }
 }
 

@@ -33,9 +33,11 @@ export class PublishWriter {
     const publication = delivery.publication as Publication;
     const { properties: stored, acceptedAt, payload, topic } = publication;
     const expiry = stored === null ? -1 : remainingExpiry(stored, acceptedAt, this.#clock.now());
-    if (expiry === 0) return 'expired';
     const { qos, retain, identifiers } = delivery;
     const { packetId, dup } = at;
+    // What has begun is completed: the client may know the identifier, and must not take a later
+    // message under it for this one. Section 3.3.2.3.3 has only what has not begun deleted.
+    if (expiry === 0 && !dup) return 'expired';
     if (this.#sink.version === 4) {
       this.#send(publishFrame(topic, payload, { qos, retain, dup, packetId, properties: null }));
       return null;

@@ -58,6 +58,11 @@ export class RetainedReplays {
     });
   }
 
+  /** The subscription is no more. */
+  cancel(session: Session, filter: string): void {
+    this.#replays.get(session)?.delete(filter);
+  }
+
   /** What the row of the subscription has to say. */
   isNoted(session: Session, filter: string): boolean {
     return this.#replays.get(session)?.get(filter)?.isNoted === true;

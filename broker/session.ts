@@ -68,6 +68,8 @@ export class Session {
   readonly journal: SessionJournal | null;
   /** By packet identifier: QoS 2 PUBLISH that wait for PUBREL. */
   readonly received = new Map<number, Unreleased>();
+  /** Of a kept session: those whose PUBREL came and is not durable. */
+  readonly releasing = new Set<number>();
   connection: Connection | null = null;
   facts: ConnectionFacts = noConnection;
   /** Of the present or last connection. */

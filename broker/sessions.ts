@@ -89,10 +89,11 @@ export class Sessions implements Iterable<Session> {
       this.end(present);
     }
     const isKept = expirySeconds > 0;
-    const beganAt = this.#parts.messageLog.durableThrough;
+    // What its predecessor sent may still be on its way to the disk: that is before it, too.
+    const { acceptedThrough, appendedThrough: beganAt } = this.#parts.messageLog;
     const session = this.#create(
       { clientId, username, isKept, beganAt },
-      { settledThrough: beganAt, ahead: new Set() },
+      { settledThrough: acceptedThrough, ahead: new Set() },
     );
     session.expirySeconds = expirySeconds;
     this.save(session);

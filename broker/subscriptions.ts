@@ -46,7 +46,9 @@ export class Subscriptions {
     if (refusal !== null) return refusal;
     const { session } = admitted;
     const present = session.subscriptions.get(filter);
-    const since = present?.since ?? this.#parts.messageLog.durableThrough + 1;
+    // Nothing was owed with QoS 0: what was delivered so is not to come again.
+    const isOwed = present !== undefined && present.qos > 0;
+    const since = isOwed ? present.since : this.#parts.messageLog.acceptedThrough + 1;
     // A shared subscription gets no retained messages (section 4.8.2).
     const isOwn = unsharedOf(filter) === filter;
     const wantsRetained = isOwn && isRetainedDue(requested, present === undefined);
@@ -94,6 +96,7 @@ export class Subscriptions {
     if (session === undefined) return;
     for (const filter of filters) {
       session.subscriptions.delete(filter);
+      this.#parts.replays.cancel(session, filter);
       this.#parts.router.unsubscribe(session, filter);
     }
     if (session.connection === connection) this.#parts.onChanged(session);

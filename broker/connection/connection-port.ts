@@ -67,6 +67,8 @@ export interface ConnectionHooks {
   refreshKeepAlive(connection: Connection): void;
   /** Whether its session has the subscription now. */
   isSubscribed(connection: Connection, filter: string): boolean;
+  /** Runs `then` when what the client has sent to be retained is there for who subscribes. */
+  whenRetained(connection: Connection, then: () => void): void;
   /** The client's last word: seconds that its session is kept from now on. */
   keepSession(connection: Connection, expirySeconds: number): void;
   /** Called once, with the reason that came first. */

@@ -75,7 +75,8 @@ export class Control {
     this.#pending = pending;
     const frame = pending.frame311();
     if (frame === null) this.#acknowledge();
-    else this.#connection.pass(frame);
+    // What the client itself sent to be retained before is retained for this subscription.
+    else this.#hooks.whenRetained(this.#connection, () => this.#connection.pass(frame));
     return null;
   }
 

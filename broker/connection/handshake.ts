@@ -56,7 +56,8 @@ export class Handshake {
       return 'protocol-version';
     }
     if (!isConnectSound(frame)) return 'malformed';
-    this.#pass(frame.buffer.subarray(frame.start, frame.end));
+    const bytes = frame.buffer.subarray(frame.start, frame.end);
+    this.#pass(level === 3 ? withoutUnusedBits(bytes, frame.bodyStart - frame.start) : bytes);
     return null;
   }
 
@@ -130,4 +131,14 @@ export class Handshake {
     this.#connection.reply(bareRefusal(fault));
     return closeReasonOf(fault);
   }
+}
+
+/** MQTT 3.1 does not use the flags of CONNECT's fixed header, nor the last of its own: a client may
+ * leave anything there, which is a fault in MQTT 3.1.1 alone. */
+function withoutUnusedBits(frame: Buffer, bodyStart: number): Buffer {
+  const bytes = Buffer.from(frame);
+  const flagsAt = bodyStart + 2 + bytes.readUInt16BE(bodyStart) + 1;
+  bytes[0] = packetTypes.connect << 4;
+  bytes[flagsAt] = (bytes[flagsAt] as number) & 0xfe;
+  return bytes;
 }

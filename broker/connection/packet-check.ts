@@ -32,7 +32,8 @@ export function isConnectSound(frame: FrameScanner): boolean {
   if ((flags & 0x80) !== 0) fields.text();
   if ((flags & 0x40) !== 0) fields.binary();
   const isPasswordAlone = (flags & 0xc0) === 0x40; // [MQTT-3.1.2-22]
-  return fields.isDone && !isPasswordAlone;
+  const isWillQosSound = (flags & 0x18) !== 0x18; // [MQTT-3.1.2-14]
+  return fields.isDone && !isPasswordAlone && isWillQosSound;
 }
 
 /** Null when it is malformed or a filter is invalid. */

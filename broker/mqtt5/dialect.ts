@@ -26,6 +26,14 @@ const heads = {
 
 const nothing = Buffer.alloc(0);
 
+/** What holds where nothing is said, too: left out for a client that takes only small packets. */
+const offers: Properties = {
+  retainAvailable: 1,
+  wildcardSubscriptionAvailable: 1,
+  subscriptionIdentifiersAvailable: 1,
+  sharedSubscriptionAvailable: 1,
+};
+
 /** What a refusal by Aedes is in MQTT 5. */
 const refusals311 = new Map<number, ReasonCode>([
   [1, reasonCodes.unsupportedProtocolVersion],
@@ -97,9 +105,11 @@ export class Dialect5 implements Dialect {
       return this.refusal(refusals311.get(returnCode) ?? reasonCodes.unspecifiedError, '');
     }
     const flags = sessionPresent ? 1 : 0;
-    const properties = writeProperties(this.#connackProperties());
+    const said = this.#connackProperties();
     this.#forgetSecrets();
-    return this.#fit(frame(heads.connack, [flags, reasonCodes.success], properties));
+    const fields = [flags, reasonCodes.success];
+    const whole = frame(heads.connack, fields, writeProperties({ ...said, ...offers }));
+    return this.#fit(whole) ?? this.#fit(frame(heads.connack, fields, writeProperties(said)));
   }
 
   /** CONNACK that refuses. */
@@ -161,10 +171,6 @@ export class Dialect5 implements Dialect {
       receiveMaximum: server.receiveMaximum,
       maximumPacketSize: server.packetBytesMax,
       topicAliasMaximum: server.topicAliasMaximum,
-      retainAvailable: 1,
-      wildcardSubscriptionAvailable: 1,
-      subscriptionIdentifiersAvailable: 1,
-      sharedSubscriptionAvailable: 1,
     };
     const { request } = this;
     if (request.sessionExpirySeconds !== (properties.sessionExpiryInterval ?? 0)) {

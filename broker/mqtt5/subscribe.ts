@@ -4,7 +4,7 @@
  */
 
 import type { Qos } from '../../base/publication.ts';
-import { parseShare } from '../../base/topic.ts';
+import { parseShare, topicFilterFault } from '../../base/topic.ts';
 import { variableBytes, writeVariable } from '../../proto/variable-byte-integer.ts';
 import { Fields } from '../connection/fields.ts';
 import type { FrameScanner } from '../connection/frame-scanner.ts';
@@ -41,8 +41,10 @@ export function readUnsubscribe(frame: FrameScanner): UnsubscribeRequest | Reaso
   const { fields, packetId } = head;
   const filters: string[] = [];
   do {
-    filters.push(fields.text());
-    if (!fields.isWhole) return reasonCodes.malformedPacket;
+    const filter = fields.text();
+    const fault = fields.isWhole ? formFault(filter) : reasonCodes.malformedPacket;
+    if (fault !== null) return fault;
+    filters.push(filter);
   } while (!fields.isDone);
   return { packetId, filters };
 }
@@ -83,6 +85,8 @@ function requestedFilter(
   options: number,
   identifier: number,
 ): RequestedFilter | ReasonCode {
+  const fault = formFault(filter);
+  if (fault !== null) return fault;
   if ((options & 0xc0) !== 0) return reasonCodes.malformedPacket; // [MQTT-3.8.3-5]
   const qos = options & 3;
   const retainHandling = (options >> 4) & 3;
@@ -97,4 +101,14 @@ function requestedFilter(
     retainHandling: retainHandling as 0 | 1 | 2,
     identifier,
   };
+}
+
+/** A filter that is not well formed is a fault of the packet: 0x8f is for others that are not taken
+ * (section 2.4), such as those that are too deep. */
+function formFault(filter: string): ReasonCode | null {
+  // [MQTT-4.7.1-1], [MQTT-4.7.1-2], [MQTT-4.7.3-1]
+  if (filter === '' || /[^/][+#]|\+[^/]|#./su.test(filter)) return reasonCodes.malformedPacket;
+  if (topicFilterFault(filter) !== null) return null;
+  // [MQTT-4.8.2-1], [MQTT-4.8.2-2]
+  return typeof parseShare(filter) === 'string' ? reasonCodes.protocolError : null;
 }

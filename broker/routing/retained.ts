@@ -194,8 +194,8 @@ export class Retained {
   #hasRoom(publication: Publication, present: Entry | undefined): boolean {
     const isNew = present === undefined;
     if (isNew && this.#tree.size >= this.#limits.retained_messages) return false;
-    const freed = isNew ? 0 : bytesOf(present.publication);
-    return this.#bytes - freed + bytesOf(publication) <= this.#limits.retained_bytes;
+    const freed = isNew ? 0 : publicationBytes(present.publication);
+    return this.#bytes - freed + publicationBytes(publication) <= this.#limits.retained_bytes;
   }
 
   #refuse(topic: string): void {
@@ -216,7 +216,7 @@ export class Retained {
   }
 
   #put(entry: Entry): void {
-    this.#bytes += bytesOf(entry.publication);
+    this.#bytes += publicationBytes(entry.publication);
     if (entry.expiresAt < Number.POSITIVE_INFINITY) this.#expiringCount++;
     const before = this.#tree.set(entry.publication.topic, entry);
     if (before !== undefined) this.#forget(before);
@@ -230,13 +230,9 @@ export class Retained {
   }
 
   #forget(entry: Entry): void {
-    this.#bytes -= bytesOf(entry.publication);
+    this.#bytes -= publicationBytes(entry.publication);
     if (entry.expiresAt < Number.POSITIVE_INFINITY) this.#expiringCount--;
   }
-}
-
-function bytesOf(publication: Publication): number {
-  return publicationBytes(publication) + (publication.properties?.length ?? 0);
 }
 
 function expiryOf({ properties, acceptedAt }: Publication): number {

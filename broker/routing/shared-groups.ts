@@ -23,7 +23,7 @@ interface SharedSettledRow {
 export interface SharedGroupsParts {
   readonly log: Logger;
   readonly store: StateStore;
-  readonly messageLog: Pick<MessageLog, 'durableThrough'>;
+  readonly messageLog: Pick<MessageLog, 'acceptedThrough'>;
   readonly parking: Pick<Parking, 'release'>;
 }
 
@@ -78,7 +78,7 @@ export class SharedGroups {
       {
         strategy: this.#strategy,
         openJournal: () => {
-          const settledThrough = this.#parts.messageLog.durableThrough;
+          const settledThrough = this.#parts.messageLog.acceptedThrough;
           this.#save(name, settledThrough);
           return this.#journal(name, { settledThrough, ahead: undefined });
         },

@@ -58,6 +58,18 @@ test('CONNACK tells what the server offers [section 3.2.2.3]', async () => {
   await client.disconnect();
 });
 
+test('a client that takes only small packets is not told what holds anyway [MQTT-3.1.2-24]', async () => {
+  const client = await Client5.open(edge.port);
+  const connack = await client.connect('small', { properties: { maximumPacketSize: 20 } });
+  assert.equal(connack.reasonCode, 0);
+  assert.deepEqual(Object.keys(connack.properties ?? {}), [
+    'receiveMaximum',
+    'maximumPacketSize',
+    'topicAliasMaximum',
+  ]);
+  await client.disconnect();
+});
+
 test('a client without an identifier is told the one it gets [MQTT-3.2.2-16]', async () => {
   const seen = new Set<unknown>();
   for (const cleanStart of [2, 0]) {
@@ -206,7 +218,7 @@ test('a refusal says why, but not to who does not want to know [section 3.1.2.11
 
 test('a client that can take no CONNACK is not sent one that is too large [MQTT-3.1.2-24]', async () => {
   const client = await Client5.open(edge.port);
-  client.send(connectBytes(2, [0x27, 0, 0, 0, 20], text('tiny')));
+  client.send(connectBytes(2, [0x27, 0, 0, 0, 15], text('tiny')));
   await assert.rejects(client.next(), /closed/);
 });
 

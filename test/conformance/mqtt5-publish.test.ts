@@ -155,6 +155,22 @@ test('a client that sends more than the receive maximum is told 0x93 [MQTT-3.3.4
   assert.equal(await publisher.farewell(), 0x93);
 });
 
+test('what earlier connections have not released does not count against the next one', async () => {
+  const kept = { sessionExpiryInterval: 60 };
+  const first = await session('forgetful', kept);
+  for (let id = 1; id <= 5; id++) first.send(publish('m', '', { qos: 2, messageId: id }));
+  for (let id = 1; id <= 5; id++) await first.nextOf('pubrec');
+  await first.cut();
+  const next = await Client5.session(edge.port, 'forgetful', { clean: false, properties: kept });
+  clients.push(next);
+  for (let id = 11; id <= 15; id++) {
+    next.send(publish('m', '', { qos: 2, messageId: id }));
+    assert.equal((await next.nextOf('pubrec')).messageId, id);
+  }
+  next.send(publish('m', '', { qos: 2, messageId: 16 }));
+  assert.equal(await next.farewell(), 0x93);
+});
+
 test('a packet that is too large for the client is left out, and the next one comes [MQTT-3.1.2-24, -25]', async () => {
   const subscriber = await session('reader', { maximumPacketSize: 60 });
   await subscriber.subscribe({ 'size/#': { qos: 1 } });
@@ -258,6 +274,8 @@ const faults: [string, Buffer, number][] = [
   ['QoS 3', Buffer.of(0x36, 6, 0, 1, 0x61, 0, 1, 0), 0x81],
   ['DUP at QoS 0', Buffer.of(0x38, 4, 0, 1, 0x61, 0), 0x81],
   ['a wildcard in its topic', Buffer.of(0x30, 4, 0, 1, 0x2b, 0), 0x90],
+  ['a NUL in its topic [MQTT-1.5.4-2]', Buffer.of(0x30, 4, 0, 1, 0, 0), 0x81],
+  ['neither topic nor alias [section 3.3.2.1]', Buffer.of(0x30, 3, 0, 0, 0), 0x82],
   ['packet identifier 0', Buffer.of(0x32, 6, 0, 1, 0x61, 0, 0, 0), 0x81],
 ];
 for (const [what, bytes, code] of faults) {

@@ -52,6 +52,7 @@ const hooks = {
   refreshKeepAlive: () => {},
   isSubscribed: () => false,
   keepSession: () => {},
+  whenRetained: (_connection: Connection, then: () => void) => then(),
   closed: () => {},
 };
 let socket: SlowSocket;

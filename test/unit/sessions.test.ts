@@ -16,7 +16,7 @@ test('a session ends by its expiry, but not between CONNECT and CONNACK', () => 
     clock: { ...systemClock, now: () => now },
     ledger: new Ledger(new Metrics()),
     store,
-    messageLog: { durableThrough: 0 },
+    messageLog: { acceptedThrough: 0, appendedThrough: 0 },
     parking: {},
     router: {},
     listener: { sessionChanged: () => {}, sessionRemoved: () => {} },

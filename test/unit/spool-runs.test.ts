@@ -113,3 +113,14 @@ test('kept in memory, a run is there for readers as soon as it was appended', as
   const found = await spool.get(first + 42);
   assert.equal(found?.payload.toString(), 'message 42');
 });
+
+test('written behind, a message is found while more and more is appended', async () => {
+  const spool = await open('memory');
+  let wanted = spool.append(runOf(texts));
+  spool.onDurable(() => {
+    if (wanted > 0) spool.append(runOf(texts));
+  });
+  const found = await spool.get(wanted);
+  wanted = 0;
+  assert.equal(found?.payload.toString(), texts[0]);
+});

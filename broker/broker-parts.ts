@@ -1,0 +1,88 @@
+/** The parts of an edge's broker, joined in the order in which a publication meets them. */
+import type { Config } from '../base/config.ts';
+import { Acceptance } from './acceptance.ts';
+import { Admission } from './admission.ts';
+import { createAuthenticate } from './authenticate.ts';
+import { authorize } from './authorize.ts';
+import { registerGauges } from './broker-gauges.ts';
+import type { DeviceBrokerParts } from './device-broker.ts';
+import { Downlink } from './downlink.ts';
+import { Parking } from './parking.ts';
+import { RetainedReplays } from './retained-replays.ts';
+import { Retained } from './routing/retained.ts';
+import { Router } from './routing/router.ts';
+import { SessionFeed } from './session-events.ts';
+import { Sessions } from './sessions.ts';
+import type { StateStore } from './store/state-store.ts';
+import { Subscriptions } from './subscriptions.ts';
+import { Takeover } from './takeover.ts';
+import { Wills } from './wills.ts';
+
+export type BrokerParts = ReturnType<typeof joinParts>;
+
+export interface BrokerPartsOptions {
+  readonly config: Config;
+  readonly store: StateStore;
+  readonly assignClientId: () => string;
+  readonly connectionCount: () => number;
+}
+
+export function joinParts(parts: DeviceBrokerParts, options: BrokerPartsOptions) {
+  const { log, clock, ledger, messageLog, uplink, metrics, sessionListener } = parts;
+  const { config, store } = options;
+  const retained = new Retained({ log, clock, ledger, store, messageLog }, config.limits);
+  const books = { log, store, messageLog };
+  const parking = new Parking(books);
+  const flow = { ...books, ledger, retained };
+  const router = new Router({ ...flow, uplink, parking }, config.mqtt);
+  const common = { ...flow, clock, router };
+  const sessions = new Sessions(
+    {
+      ...{ ...common, parking, listener: sessionListener },
+      onEnded: (session) => wills.sessionEnded(session.clientId),
+    },
+    config.limits,
+  );
+  const acceptance = new Acceptance(common);
+  const feed = new SessionFeed(clock, sessions, sessionListener);
+  const wills = new Wills({ ...common, acceptance, uplink });
+  const admission = new Admission({
+    ...{ ...common, metrics, authorize, limits: config.limits },
+    ...{ takeover: new Takeover(), sessions, wills },
+    authenticate: createAuthenticate(config.auth),
+    assignClientId: options.assignClientId,
+  });
+  const replays = new RetainedReplays({
+    log,
+    retained,
+    onSettled: (session, filter) => subscriptions.save(session, filter),
+  });
+  const subscriptions = new Subscriptions({
+    ...{ ...common, replays },
+    authorize,
+    limits: config.limits,
+    admission,
+    onChanged: (session) => feed.changed(session),
+  });
+  const downlink = new Downlink({ ...common, acceptance });
+  registerGauges(metrics, {
+    sessions,
+    router,
+    retained,
+    parking,
+    connectionCount: options.connectionCount,
+  });
+  return {
+    retained,
+    parking,
+    router,
+    sessions,
+    acceptance,
+    feed,
+    wills,
+    admission,
+    replays,
+    subscriptions,
+    downlink,
+  };
+}
