@@ -13,6 +13,9 @@ const retryMs = 1_000;
 /** Once closing, a disk that still fails is given up after this time. */
 const giveUpMs = 3_000;
 
+/** What is announced in one turn of the event loop: about 300 small messages, a millisecond. */
+const announcedBytes = 32 * 1024;
+
 export interface Queued {
   readonly sequence: number;
   readonly bytes: Buffer;
@@ -34,8 +37,8 @@ export const writtenBehind: CommitBounds = { lingerMs: 20, bytesMax: 1024 * 1024
 export interface GroupCommitHooks<T extends Queued> {
   /** Makes the group durable or throws; after a failure `afresh` is true. */
   write(group: readonly T[], afresh: boolean): Promise<void>;
-  /** The group is durable. */
-  committed(group: readonly T[]): void;
+  /** These are durable: a group, or a part of one after the other. */
+  committed(items: readonly T[]): void;
   failed(error: unknown): void;
 }
 
@@ -147,9 +150,21 @@ export class GroupCommit<T extends Queued> {
     } catch (error) {
       return error;
     }
-    for (const item of group) this.#waitingBytes -= item.bytes.length;
-    this.#hooks.committed(group);
-    this.#tellWatchers();
+    await this.#announce(group);
     return null;
+  }
+
+  /** What gathered while the disk was slow may take long to deal with: others have their turn in
+   * between. */
+  async #announce(group: readonly T[]): Promise<void> {
+    for (let at = 0; at < group.length; ) {
+      if (at > 0) await new Promise<void>((resolve) => setImmediate(resolve));
+      const from = at;
+      let bytes = 0;
+      while (at < group.length && bytes < announcedBytes) bytes += (group[at++] as T).bytes.length;
+      this.#waitingBytes -= bytes;
+      this.#hooks.committed(from === 0 && at === group.length ? group : group.slice(from, at));
+      this.#tellWatchers();
+    }
   }
 }

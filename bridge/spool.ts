@@ -99,11 +99,11 @@ export class Spool {
     );
     const commitParts = { ...parts, bounds: this.isVolatile ? writtenBehind : options.commit };
     this.#commit = new GroupCommit<Pending>(commitParts, {
-      write: (group, afresh) => this.#write(group, afresh),
-      committed: (group) => {
+      write: async (group, afresh) => {
+        await this.#write(group, afresh);
         commits.add();
-        this.#announce(group);
       },
+      committed: (items) => this.#announce(items),
       failed: (error) => {
         failures.add();
         log.error({ err: error }, 'spool write failed, nothing is on disk until it succeeds');
@@ -248,16 +248,16 @@ export class Spool {
     await this.#segments.write(group);
   }
 
-  #announce(group: readonly Pending[]): void {
-    for (const { record, sequence, count } of group) {
+  #announce(items: readonly Pending[]): void {
+    for (const { record, sequence, count } of items) {
       if (record.kind === 'state') this.#stateThrough = sequence;
       if (!goesUp(record)) continue;
       this.#lanes.markDurable(record.lane, record.place + count - 1);
     }
-    const last = group.at(-1) as Pending;
+    const last = items.at(-1) as Pending;
     this.#durableThrough = last.sequence + last.count - 1;
     for (const listener of this.#durableListeners) listener(this.#durableThrough);
-    this.uplink.announce(() => group.flatMap(uplinkRecords));
+    this.uplink.announce(() => items.flatMap(uplinkRecords));
     this.#updateSaturation();
   }
 

@@ -57,9 +57,15 @@ export class LoadGenerator {
     return (await this.#run('hold', settings)) as HoldResult;
   }
 
-  async #run(mode: string, settings: LoadSettings): Promise<unknown> {
+  /** The command that runs it in one of its modes. */
+  command(mode: string, settings: LoadSettings): readonly [string, ...string[]] {
     const words = Object.entries(settings).map(([name, value]) => `${name}=${value}`);
     const [first = '', ...rest] = [...pinnedTo(this.#core), this.#program, mode, ...words];
+    return [first, ...rest];
+  }
+
+  async #run(mode: string, settings: LoadSettings): Promise<unknown> {
+    const [first, ...rest] = this.command(mode, settings);
     try {
       return JSON.parse((await run(first, rest)).stdout);
     } catch (error) {

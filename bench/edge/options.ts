@@ -1,5 +1,6 @@
 /** What the command line of `npm run bench:edge` asks for. */
 import { parseArgs } from 'node:util';
+import { named, positive, wrapped } from '../support/flags.ts';
 import { type System, scenarios, systems } from './scenarios.ts';
 
 export const help = `Usage: npm run bench:edge -- [flags]
@@ -74,33 +75,4 @@ export function optionsOf(args: readonly string[]): Options | null {
     json: values.json,
     profile: values.profile,
   };
-}
-
-function named<T extends string>(
-  flag: string,
-  text: string | undefined,
-  known: readonly T[],
-): readonly T[] | null {
-  if (text === undefined) return null;
-  return text.split(',').map((name) => {
-    const found = known.find((one) => one === name);
-    if (found !== undefined) return found;
-    throw new Error(`--${flag}: ${JSON.stringify(name)} is not one of ${known.join(', ')}.`);
-  });
-}
-
-function positive(flag: string, text: string): number {
-  const value = Number(text);
-  if (Number.isInteger(value) && value > 0) return value;
-  throw new Error(`--${flag} is ${JSON.stringify(text)}; give a whole number above 0.`);
-}
-
-function wrapped(names: readonly string[]): string {
-  const lines = [''];
-  for (const name of names) {
-    const last = lines.at(-1) ?? '';
-    if (last.length + name.length > 80) lines.push(name);
-    else lines[lines.length - 1] = last === '' ? name : `${last}, ${name}`;
-  }
-  return lines.join(',\n           ');
 }

@@ -11,6 +11,10 @@ enum { opening_max = 64, filters_max = 16 };
 static uint32_t ready;
 static FiltersOf filters_of;
 
+int qos_of(uint32_t index) {
+  return options.is_mixed ? (int)(index % 2) : options.qos;
+}
+
 bool crowd_frame(Connection *from, uint8_t head, const uint8_t *body, uint32_t length) {
   if ((head & 0xf0) == t_connack) {
     if (length < 2 || body[1] != 0) fail("CONNECT was refused with code %u", body[1]);
@@ -20,12 +24,13 @@ bool crowd_frame(Connection *from, uint8_t head, const uint8_t *body, uint32_t l
     }
     char filters[filters_max][64];
     uint8_t packet[packet_max];
-    net_send(from, packet, subscribe_packet(packet, filters, filters_of(from->index, filters)));
+    uint32_t wanted = filters_of(from->index, filters);
+    net_send(from, packet, subscribe_packet(packet, filters, wanted, qos_of(from->index)));
     return true;
   }
   if ((head & 0xf0) != t_suback) return false;
   uint8_t granted = body[length - 1];
-  if (granted != options.qos) fail("SUBSCRIBE was answered with code %u", granted);
+  if (granted != qos_of(from->index)) fail("SUBSCRIBE was answered with code %u", granted);
   ready++;
   return true;
 }

@@ -31,6 +31,7 @@ static uint32_t packet_length, fan;
 static uint64_t delivered, reordered, arrival_ns, measured_from_ns, measured_to_ns;
 static uint64_t paced_from_ns, paced;
 static bool is_publishing, is_paced;
+static Histogram latencies;
 
 static Publisher **due;
 static uint32_t due_count;
@@ -51,7 +52,7 @@ static void publish(Publisher *p, uint32_t count, uint64_t stamp) {
   uint32_t index = (uint32_t)(p - publishers);
   for (uint32_t i = 0; i < count; i++, at += packet_length) {
     Message message = {.publisher = index, .number = p->sent, .stamp = stamp};
-    message.packet_id = (uint16_t)(p->sent % 65535 + 1);
+    if (options.qos > 0) message.packet_id = (uint16_t)(p->sent % 65535 + 1);
     memcpy(at, p->packets + p->sent % options.topics * packet_length, packet_length);
     stamp_packet(at, packet_length, &message);
     p->sent++;
@@ -92,7 +93,7 @@ static void take(Connection *from, uint8_t head, const uint8_t *body, uint32_t l
   publishers[message.publisher].received++;
   mark_due(&publishers[message.publisher]);
   if (message.stamp >= measured_from_ns && message.stamp < measured_to_ns)
-    record_latency(arrival_ns > message.stamp ? arrival_ns - message.stamp : 0);
+    record_latency(&latencies, arrival_ns > message.stamp ? arrival_ns - message.stamp : 0);
 }
 
 static void on_frame(Connection *from, uint8_t head, const uint8_t *body, uint32_t length) {
@@ -135,14 +136,14 @@ static void prepare(void) {
   subscribers = calloc(options.subscribers, sizeof *subscribers);
   due = calloc(options.publishers, sizeof *due);
   /* All topics are as long as another, so all packets are. */
-  packet_length = publish_packet(packet, "bench/00000/0");
+  packet_length = publish_packet(packet, "bench/00000/0", options.qos);
   scratch = malloc((size_t)packet_length * options.window);
   uint32_t heard = options.subscribers == 1 ? options.publishers : 1;
   for (uint32_t i = 0; i < options.publishers; i++) {
     publishers[i].packets = malloc((size_t)packet_length * options.topics);
     for (uint32_t topic_index = 0; topic_index < options.topics; topic_index++) {
       snprintf(topic, sizeof topic, "bench/%05u/%u", i, topic_index);
-      publish_packet(packet, topic);
+      publish_packet(packet, topic, options.qos);
       memcpy(publishers[i].packets + topic_index * packet_length, packet, packet_length);
     }
   }
@@ -246,8 +247,8 @@ void run_flow(void) {
   print_books(measured);
   print_usage(&before, &after);
   if (options.rate > 0) {
-    printf(",\"p50\":%.1f,\"p99\":%.1f,\"p999\":%.1f", percentile_us(0.5), percentile_us(0.99),
-           percentile_us(0.999));
+    printf(",\"p50\":%.1f,\"p99\":%.1f,\"p999\":%.1f", percentile_us(&latencies, 0.5),
+           percentile_us(&latencies, 0.99), percentile_us(&latencies, 0.999));
   }
   printf("}\n");
 }

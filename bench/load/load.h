@@ -9,8 +9,9 @@
 /* What the caller asked for; main.c tells what each means. */
 typedef struct {
   int port, pid;
-  uint32_t publishers, subscribers, topics, payload, window, connections;
+  uint32_t publishers, subscribers, topics, payload, window, connections, retained;
   int qos, slide, v5, subscribe;
+  bool is_mixed; /* QoS 0 and 1 in turn. */
   uint32_t rate, warmup_ms, warmup_cpu_ms, measure_ms;
 } Options;
 
@@ -18,6 +19,11 @@ extern Options options;
 
 void run_flow(void);
 void run_hold(void);
+void run_bystand(void);
+void run_flood(void);
+void run_frozen(void);
+void run_replay(void);
+void run_storm(void);
 
 /* Prints a sentence and ends with 1. */
 _Noreturn void fail(const char *format, ...) __attribute__((format(printf, 1, 2)));
@@ -46,6 +52,14 @@ void net_open(Connection *connection);
 void net_send(Connection *connection, const uint8_t *bytes, uint32_t length);
 /* Waits up to so long (0: not at all) and handles what came. */
 void net_poll(int timeout_ms);
+/* Sleeps until then, or until something comes, and handles it. Returns the byte that whoever started
+ * this program wrote to it: 0 for none, `told_end` when there will be no more. */
+enum { told_end = 'q' };
+char net_wait(uint64_t until_ns);
+/* Reads nothing more from it. */
+void net_freeze(Connection *connection);
+/* Closes it without a word, as a device does that loses its power; it may be opened again. */
+void net_cut(Connection *connection);
 
 /* --- MQTT packets (mqtt.c) ----------------------------------------------------------------- */
 
@@ -68,9 +82,10 @@ typedef struct {
 } Message;
 
 uint32_t connect_packet(uint8_t *to, const char *client_id);
-uint32_t subscribe_packet(uint8_t *to, char filters[][64], uint32_t count);
+uint32_t subscribe_packet(uint8_t *to, char filters[][64], uint32_t count, int qos);
 /* Returns the length; the stamp starts at `length - options.payload`. */
-uint32_t publish_packet(uint8_t *to, const char *topic);
+uint32_t publish_packet(uint8_t *to, const char *topic, int qos);
+/* A packet identifier of 0 is QoS 0's. */
 void stamp_packet(uint8_t *packet, uint32_t length, const Message *message);
 bool read_publish(uint8_t head, const uint8_t *body, uint32_t length, Message *to);
 uint16_t get16(const uint8_t *from);
@@ -82,6 +97,8 @@ uint8_t *put_ack(uint8_t *to, uint8_t head, uint16_t packet_id);
  * SUBSCRIBE; returns when all are answered. */
 typedef uint32_t (*FiltersOf)(uint32_t index, char filters[][64]);
 Connection *crowd_open(const char *name, uint32_t count, bool is_publisher, FiltersOf filters_of);
+/* Of the subscription, or of what is published, by a connection's index. */
+int qos_of(uint32_t index);
 /* True when the packet belonged to the opening. */
 bool crowd_frame(Connection *from, uint8_t head, const uint8_t *body, uint32_t length);
 
@@ -101,7 +118,17 @@ Sample take_sample(void);
 void print_usage(const Sample *from, const Sample *to);
 /* Resident bytes of the broker, once they no longer change. */
 uint64_t settled_bytes(void);
-void record_latency(uint64_t ns);
-double percentile_us(double share);
+
+/* 64 buckets for each power of two: under 1.6 % wide. */
+enum { sub_bits = 6, buckets = 64 << sub_bits };
+typedef struct {
+  uint64_t counts[buckets], recorded;
+} Histogram;
+
+void record_latency(Histogram *to, uint64_t ns);
+double percentile_us(const Histogram *of, double share);
+
+/* Leaves its core to whoever else of its owner wants it. */
+void yield_core(void);
 
 #endif

@@ -1,10 +1,17 @@
-/* Load generator of `npm run bench:edge`: loads one broker once and prints the figures as JSON.
+/* Load generator of `npm run bench:edge` and `bench:isolation`: loads one broker once and prints the
+ * figures as JSON.
  *
  *   load flow port=P pid=BROKER publishers=N subscribers=N [name=value ...]
  *   load hold port=P pid=BROKER connections=N [subscribe=1]
  *
  * flow: as many publishers as subscribers are pairs; one subscriber hears all publishers by a
- * wildcard; one publisher reaches all subscribers. bench/edge/scenarios.ts names what is run. */
+ * wildcard; one publisher reaches all subscribers. bench/edge/scenarios.ts names what is run.
+ *
+ *   load bystand port=P pid=BROKER publishers=N rate=N
+ *   load flood|frozen|replay|storm port=P pid=BROKER [name=value ...]
+ *
+ * These are told by bytes on standard input what to do next, and answer with a line when they have:
+ * bystand.c, and disturb.c for what disturbs the bystanders. */
 #include "load.h"
 
 #include <signal.h>
@@ -57,6 +64,7 @@ static const Setting settings[] = {
     {"warmup_ms", &options.warmup_ms, 0, 600000},
     {"measure_ms", &options.measure_ms, 1, 600000},
     {"connections", &options.connections, 1, 100000},
+    {"retained", &options.retained, 1, 1000000},
     {"subscribe", &options.subscribe, 0, 1},
 };
 
@@ -76,6 +84,23 @@ static void set(const char *text) {
   fail("%s is no setting", text);
 }
 
+static void flow(void) {
+  bool is_even = options.publishers == options.subscribers;
+  if (options.publishers == 0 || options.subscribers == 0) fail("nobody to send or to hear");
+  if (!is_even && options.publishers > 1 && options.subscribers > 1)
+    fail("give as many publishers as subscribers, or one of either");
+  run_flow();
+}
+
+static const struct {
+  const char *name;
+  void (*run)(void);
+} modes[] = {
+    {"flow", flow},       {"hold", run_hold},     {"bystand", run_bystand},
+    {"flood", run_flood}, {"frozen", run_frozen}, {"replay", run_replay},
+    {"storm", run_storm},
+};
+
 int main(int count, char **words) {
   /* A bench that is killed must not leave its load running. */
   prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -86,17 +111,10 @@ int main(int count, char **words) {
   for (int i = 2; i < count; i++) set(words[i]);
   if (options.port == 0 || options.pid == 0) fail("port and pid are missing");
   const char *mode = count > 1 ? words[1] : "";
-  bool is_even = options.publishers == options.subscribers;
-  if (strcmp(mode, "flow") == 0) {
-    if (options.publishers == 0 || options.subscribers == 0) fail("nobody to send or to hear");
-    if (!is_even && options.publishers > 1 && options.subscribers > 1)
-      fail("give as many publishers as subscribers, or one of either");
-    run_flow();
-  } else if (strcmp(mode, "hold") == 0) {
-    if (options.connections == 0) fail("connections is missing");
-    run_hold();
-  } else {
-    fail("give flow or hold first");
+  for (size_t i = 0; i < sizeof modes / sizeof *modes; i++) {
+    if (strcmp(mode, modes[i].name) != 0) continue;
+    modes[i].run();
+    return 0;
   }
-  return 0;
+  fail("%s is no mode", mode);
 }

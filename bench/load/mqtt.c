@@ -53,26 +53,26 @@ uint32_t connect_packet(uint8_t *to, const char *client_id) {
   return close_packet(to, 0x10, at);
 }
 
-uint32_t subscribe_packet(uint8_t *to, char filters[][64], uint32_t count) {
+uint32_t subscribe_packet(uint8_t *to, char filters[][64], uint32_t count, int qos) {
   uint8_t *at = put_properties(put(to + 5, 1, 2));
   for (uint32_t i = 0; i < count; i++) {
     at = put_text(at, filters[i]);
-    *at++ = (uint8_t)options.qos;
+    *at++ = (uint8_t)qos;
   }
   return close_packet(to, 0x82, at);
 }
 
-uint32_t publish_packet(uint8_t *to, const char *topic) {
+uint32_t publish_packet(uint8_t *to, const char *topic, int qos) {
   uint8_t *at = put_text(to + 5, topic);
-  if (options.qos > 0) at = put(at, 0, 2);
+  if (qos > 0) at = put(at, 0, 2);
   at = put_properties(at);
   memset(at, 'x', options.payload);
-  return close_packet(to, (uint8_t)(t_publish | options.qos << 1), at + options.payload);
+  return close_packet(to, (uint8_t)(t_publish | qos << 1), at + options.payload);
 }
 
 void stamp_packet(uint8_t *packet, uint32_t length, const Message *message) {
   uint8_t *at = packet + length - options.payload;
-  if (options.qos > 0) put(at - 2 - options.v5, message->packet_id, 2);
+  if (message->packet_id > 0) put(at - 2 - options.v5, message->packet_id, 2);
   put(put(put(at, message->publisher, 4), message->number, 4), message->stamp, 8);
 }
 

@@ -6,10 +6,12 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 enum { events_max = 1024 };
@@ -40,6 +42,19 @@ void net_open(Connection *c) {
   if (connect(c->fd, (struct sockaddr *)&to, sizeof to) < 0 && errno != EINPROGRESS)
     fail("connect to port %d: %s", options.port, strerror(errno));
   watch(c, EPOLL_CTL_ADD, EPOLLIN);
+}
+
+void net_freeze(Connection *c) {
+  watch(c, EPOLL_CTL_DEL, 0);
+}
+
+void net_cut(Connection *c) {
+  /* Without waiting for the peer: else a storm soon has no port left. */
+  struct linger at_once = {.l_onoff = 1};
+  setsockopt(c->fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+  close(c->fd);
+  c->out_at = c->out_length = c->part_length = 0;
+  c->is_waiting = false;
 }
 
 static void hold_back(Connection *c, const uint8_t *bytes, uint32_t length) {
@@ -130,4 +145,15 @@ void net_poll(int timeout_ms) {
     if (events[i].events & EPOLLOUT) write_held(c);
     if (events[i].events & (EPOLLIN | EPOLLHUP | EPOLLERR)) read_some(c);
   }
+}
+
+char net_wait(uint64_t until_ns) {
+  struct pollfd watched[] = {{.fd = epoll_fd, .events = POLLIN}, {.fd = 0, .events = POLLIN}};
+  uint64_t now = now_ns(), left = until_ns > now ? until_ns - now : 0;
+  struct timespec timeout = {(time_t)(left / second_ns), (long)(left % second_ns)};
+  if (ppoll(watched, 2, &timeout, NULL) < 0 && errno != EINTR) fail("ppoll: %s", strerror(errno));
+  if (watched[0].revents != 0) net_poll(0);
+  if (watched[1].revents == 0) return 0;
+  char said;
+  return read(0, &said, 1) == 1 ? said : told_end;
 }

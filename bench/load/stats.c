@@ -3,6 +3,7 @@
 #include "load.h"
 
 #include <dirent.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -77,6 +78,11 @@ void print_usage(const Sample *from, const Sample *to) {
          (double)(to->at_ns - from->at_ns) / 1e9, broker, load, others > 0 ? others : 0);
 }
 
+void yield_core(void) {
+  struct sched_param none = {0};
+  if (sched_setscheduler(0, SCHED_IDLE, &none) < 0) fail("sched_setscheduler failed");
+}
+
 static uint64_t resident_bytes(void) {
   char path[64], line[256];
   snprintf(path, sizeof path, "/proc/%d/statm", options.pid);
@@ -98,23 +104,19 @@ uint64_t settled_bytes(void) {
   return last;
 }
 
-/* 64 buckets for each power of two: under 1.6 % wide. */
-enum { sub_bits = 6, buckets = 64 << sub_bits };
-static uint64_t counts[buckets], recorded;
-
-void record_latency(uint64_t ns) {
+void record_latency(Histogram *to, uint64_t ns) {
   int exponent = ns < 64 ? 0 : 63 - __builtin_clzll(ns) - sub_bits + 1;
   uint64_t bucket = exponent == 0 ? ns
                                   : ((uint64_t)exponent << sub_bits) +
                                         ((ns >> (exponent - 1)) & ((1 << sub_bits) - 1));
-  counts[bucket]++;
-  recorded++;
+  to->counts[bucket]++;
+  to->recorded++;
 }
 
-double percentile_us(double share) {
-  uint64_t wanted = (uint64_t)((double)recorded * share), seen = 0;
+double percentile_us(const Histogram *of, double share) {
+  uint64_t wanted = (uint64_t)((double)of->recorded * share), seen = 0;
   for (uint64_t bucket = 0; bucket < buckets; bucket++) {
-    seen += counts[bucket];
+    seen += of->counts[bucket];
     if (seen <= wanted) continue;
     uint64_t exponent = bucket >> sub_bits, sub = bucket & ((1 << sub_bits) - 1);
     if (exponent == 0) return (double)sub / 1e3;

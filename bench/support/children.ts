@@ -1,10 +1,17 @@
 /** Child processes and folders of the bench, gone when it ends, however it ends. */
-import { type ChildProcess, fork, type StdioOptions, spawn } from 'node:child_process';
+import {
+  type ChildProcess,
+  type ChildProcessByStdio,
+  fork,
+  type StdioOptions,
+  spawn,
+} from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { Readable, Writable } from 'node:stream';
 
 const stopMs = 15_000;
 
@@ -43,6 +50,16 @@ export function startModule(
 
 export function startProgram(file: string, args: readonly string[]): ChildProcess {
   return track(spawn(file, args, { stdio }));
+}
+
+/** One that is told by standard input what to do, and answers on standard output. */
+export function startDialogue(
+  file: string,
+  args: readonly string[],
+): ChildProcessByStdio<Writable, Readable, Readable> {
+  const child = spawn(file, args, { stdio: 'pipe' });
+  track(child);
+  return child;
 }
 
 function track(child: ChildProcess): ChildProcess {

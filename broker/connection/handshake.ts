@@ -9,6 +9,7 @@ import { bareRefusal, Dialect5 } from '../mqtt5/dialect.ts';
 import { closeReasonOf } from '../mqtt5/disconnect.ts';
 import { reasonCodes } from '../mqtt5/reason-codes.ts';
 import { ByteGate } from './byte-gate.ts';
+import { connectInTurn } from './connect-queue.ts';
 import type { Connection } from './connection.ts';
 import type { CloseReason, ConnectionOptions } from './connection-port.ts';
 import type { FrameScanner } from './frame-scanner.ts';
@@ -28,7 +29,7 @@ export class Handshake {
     this.#gate = new ByteGate(() => connection.end('connect-timeout'));
   }
 
-  /** Aedes has CONNECT, and what follows waits for CONNACK. */
+  /** Aedes has CONNECT or is about to, and what follows waits for CONNACK. */
   get hasPassed(): boolean {
     return this.#hasPassed;
   }
@@ -74,7 +75,7 @@ export class Handshake {
 
   #pass(frame: Buffer): void {
     this.#hasPassed = true;
-    this.#connection.pass(frame);
+    connectInTurn(this.#connection, () => this.#connection.pass(frame));
   }
 
   #takeConnect5(frame: FrameScanner): CloseReason | null {
