@@ -24,6 +24,7 @@ export type DroppedReason =
   | 'log-retention'
   | 'expired'
   | 'packet-too-large'
+  | 'hop-limit'
   | 'gateway-slow';
 
 /** Why a retained message is not kept, though its topic has no newer one. Its deliveries are counted

@@ -34,3 +34,13 @@ export function withPayload(publication: Publication, payload: Buffer): Publicat
     origin: publication.origin,
   };
 }
+
+const voidTopic = '$trunkline/void';
+const nothing = Buffer.alloc(0);
+
+/** In place of a publication that must not go on but has a sequence, of which none may be missing. Nobody
+ * can subscribe to its topic. */
+export function voided({ acceptedAt, origin }: Publication): Publication {
+  const empty = { topic: voidTopic, payload: nothing, properties: null, retain: false } as const;
+  return { ...empty, qos: 1, acceptedAt, origin };
+}

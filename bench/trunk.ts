@@ -7,14 +7,16 @@ import { mkdirSync } from 'node:fs';
 import { cpus } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { type CompressionRow, measureCompression } from './support/compression.ts';
 import { medianSyncMs } from './support/disk.ts';
 import type { LatencyResult, ThroughputResult } from './support/jobs.ts';
 import { LoadProcess } from './support/load-process.ts';
 import { findMosquitto, openMosquitto } from './support/mosquitto-path.ts';
 import { connectionsTo } from './support/process-stat.ts';
 import { hotSpots } from './support/profile.ts';
+import { measureReplay, type ReplayResult } from './support/replay.ts';
 import { printReport, type Report, type Row, settingsLine } from './support/report.ts';
-import { openTrunkline, type RunningPath } from './support/trunkline-path.ts';
+import { openTrunkline, type RunningPath, type TrunklinePath } from './support/trunkline-path.ts';
 
 const help = `Usage: npm run bench:trunk -- [flags]
 
@@ -23,6 +25,11 @@ bridge when mosquitto is installed. Each round starts everything anew; medians a
 
   --seconds N    Time that each throughput row is measured; latency rows take twice as long [5]
   --rounds N     Rounds [3]
+  --devices N    Devices of the edge whose connections are counted [1000]
+  --replay N     Messages of the outage whose replay is measured; 0 leaves it out [200000]
+  --replay-rate N
+                 edge.replay_rate of the edges [their default]
+  --only PART    Nothing but: rates, replay, compression or connections
   --json         Figures of all rounds as JSON instead of tables
   --profile DIR  Instead of all that: the row QoS 1 with kept sessions once, with CPU profiles of
                  the three processes in DIR, and the functions with the most time of their own
@@ -31,7 +38,6 @@ bridge when mosquitto is installed. Each round starts everything anew; medians a
 
 const warmUpMs = 2_000;
 const latencyPerSecond = 500;
-const heldDevices = 1_000;
 const hotSpotsShown = 15;
 
 interface Load {
@@ -44,9 +50,16 @@ const qos0: Load = { name: 'QoS 0', qos: 0, keepsSession: false };
 const qos1: Load = { name: 'QoS 1', qos: 1, keepsSession: false };
 const qos1Kept: Load = { name: 'QoS 1, kept sessions', qos: 1, keepsSession: true };
 
+const parts = ['rates', 'replay', 'compression', 'connections'] as const;
+type Part = (typeof parts)[number];
+
 interface Options {
   readonly seconds: number;
   readonly rounds: number;
+  readonly devices: number;
+  readonly replay: number;
+  readonly replayRate: string | undefined;
+  readonly only: Part | undefined;
   readonly isJson: boolean;
   readonly profiles: string | undefined;
 }
@@ -57,6 +70,8 @@ class TrunkBench {
   readonly #throughput = new Map<string, Row<ThroughputResult>>();
   readonly #latency = new Map<string, Row<LatencyResult>>();
   readonly #connections: number[] = [];
+  readonly #replays: ReplayResult[] = [];
+  #compression: CompressionRow[] = [];
   readonly #syncMs: number[] = [];
 
   constructor(options: Options) {
@@ -65,20 +80,23 @@ class TrunkBench {
 
   async run(): Promise<Report> {
     const mosquitto = findMosquitto();
-    const { seconds, rounds } = this.#options;
+    const { seconds, rounds, devices } = this.#options;
+    if (this.#has('compression')) this.#compression = measureCompression();
     for (let round = 1; round <= rounds; round++) {
       process.stderr.write(`round ${round} of ${rounds}\n`);
       this.#syncMs.push(medianSyncMs());
       await this.#trunkline();
-      if (mosquitto !== null) await this.#mosquitto(mosquitto);
+      if (mosquitto !== null && this.#has('rates')) await this.#mosquitto(mosquitto);
     }
     return {
       machine: { cpus: cpus().length, model: cpus()[0]?.model ?? '', node: process.version },
-      settings: { seconds, rounds, latencyPerSecond, heldDevices },
+      settings: { seconds, rounds, latencyPerSecond, heldDevices: devices },
       hasMosquitto: mosquitto !== null,
       throughput: [...this.#throughput.values()],
       latency: [...this.#latency.values()],
       connections: this.#connections,
+      replays: this.#replays,
+      compression: this.#compression,
       syncMs: this.#syncMs,
     };
   }
@@ -86,7 +104,7 @@ class TrunkBench {
   /** One row alone, its processes profiled; prints where their time went. */
   async profile(folder: string): Promise<void> {
     mkdirSync(folder, { recursive: true });
-    const path = await openTrunkline(folder);
+    const path = await openTrunkline({ profiles: folder });
     const result = await this.#measure(path, qos1Kept).finally(() => path.close());
     process.stdout.write(`${settingsLine(result)}\n`);
     for (const name of ['edge-a', 'core', 'edge-b']) {
@@ -106,15 +124,40 @@ class TrunkBench {
   }
 
   async #trunkline(): Promise<void> {
-    const path = await openTrunkline();
-    try {
-      for (const load of [qos0, qos1, qos1Kept]) await this.#addRate('trunkline', path, load);
-      for (const load of [qos0, qos1]) await this.#addLatency('trunkline', path, load);
-      await this.#load.hold({ port: path.publishPort, devices: heldDevices });
-      this.#connections.push(connectionsTo(path.pids['a'] as number, path.trunkPort));
-    } finally {
-      await path.close();
+    if (this.#has('rates')) await this.#withPath((path) => this.#rates(path));
+    if (this.#has('connections')) await this.#withPath((path) => this.#hold(path));
+    if (this.#has('replay') && this.#options.replay > 0) {
+      await this.#withPath((path) => this.#replay(path));
     }
+  }
+
+  #has(part: Part): boolean {
+    return (this.#options.only ?? part) === part;
+  }
+
+  async #withPath(work: (path: TrunklinePath) => Promise<void>): Promise<void> {
+    const { replayRate } = this.#options;
+    const edgeFlags = replayRate === undefined ? [] : ['--edge-replay-rate', replayRate];
+    const path = await openTrunkline({ edgeFlags });
+    await work(path).finally(() => path.close());
+  }
+
+  async #rates(path: TrunklinePath): Promise<void> {
+    for (const load of [qos0, qos1, qos1Kept]) await this.#addRate('trunkline', path, load);
+    for (const load of [qos0, qos1]) await this.#addLatency('trunkline', path, load);
+  }
+
+  async #hold(path: TrunklinePath): Promise<void> {
+    await this.#load.hold({ port: path.publishPort, devices: this.#options.devices });
+    this.#connections.push(connectionsTo(path.pids['a'] as number, path.trunkPort));
+  }
+
+  async #replay(path: TrunklinePath): Promise<void> {
+    const measureMs = this.#options.seconds * 1000;
+    const of = { messages: this.#options.replay, measureMs };
+    const result = await measureReplay(path, this.#load, of);
+    process.stderr.write(`  replay of ${result.messages}: ${result.seconds.toFixed(1)} s\n`);
+    this.#replays.push(result);
   }
 
   async #mosquitto(program: string): Promise<void> {
@@ -168,6 +211,10 @@ function optionsOf(args: readonly string[]): Options | null {
     options: {
       seconds: { type: 'string', default: '5' },
       rounds: { type: 'string', default: '3' },
+      devices: { type: 'string', default: '1000' },
+      replay: { type: 'string', default: '200000' },
+      'replay-rate': { type: 'string' },
+      only: { type: 'string' },
       json: { type: 'boolean', default: false },
       profile: { type: 'string' },
       help: { type: 'boolean', short: 'h', default: false },
@@ -177,9 +224,19 @@ function optionsOf(args: readonly string[]): Options | null {
   return {
     seconds: positive('seconds', values.seconds),
     rounds: positive('rounds', values.rounds),
+    devices: positive('devices', values.devices),
+    replay: values.replay === '0' ? 0 : positive('replay', values.replay),
+    replayRate: values['replay-rate'],
+    only: partOf(values.only),
     isJson: values.json,
     profiles: values.profile,
   };
+}
+
+function partOf(name: string | undefined): Part | undefined {
+  const part = parts.find((one) => one === name);
+  if (part !== undefined || name === undefined) return part;
+  throw new Error(`--only is ${JSON.stringify(name)}; give one of ${parts.join(', ')}.`);
 }
 
 function positive(flag: string, text: string): number {

@@ -2,51 +2,27 @@
  * The edge's half of the trunk: keeps one link to one core, and a new one when it breaks. What is
  * in the spool goes up, what the core has for this edge comes down, whatever links come and go.
  */
-import { Backoff } from '../base/backoff.ts';
-import type { Clock } from '../base/clock.ts';
-import type { Ledger } from '../base/ledger.ts';
-import { laneCount } from '../base/limits.ts';
-import type { Logger } from '../base/log.ts';
-import type { Counter, Metrics } from '../base/metrics.ts';
+import { uplinkLanesMax } from '../base/limits.ts';
+import type { Counter } from '../base/metrics.ts';
 import type { Publication } from '../base/publication.ts';
 import type { Session } from '../proto/gen/trunkline/v1/session.ts';
-import type { EdgeStats } from '../proto/gen/trunkline/v1/trunk.ts';
+import type { EdgeStats, ForeignStats } from '../proto/gen/trunkline/v1/trunk.ts';
+import type { BridgeOptions, BridgeParts, BridgeStatus } from './bridge-options.ts';
+import { Commands } from './commands.ts';
+import { createFlowCounters, type FlowCounters } from './flow-counters.ts';
 import { Interest } from './interest.ts';
 import { LaneDownlink } from './lane-downlink.ts';
 import { Link } from './link.ts';
-import type { LocalDelivery, UplinkLog } from './ports.ts';
+import { locate } from './locate.ts';
+import { coreAddress } from './placement/core-address.ts';
+import { CoreBook } from './placement/core-book.ts';
+import { CoreProbe } from './placement/core-probe.ts';
+import { LinkKeeper } from './placement/link-keeper.ts';
+import type { Confirmed, LocalDelivery } from './ports.ts';
+import type { Replay } from './replay-meter.ts';
 import { SessionFeed } from './session-feed.ts';
+import { TrunkFigures } from './trunk-figures.ts';
 import { Wanted } from './wanted.ts';
-
-export interface BridgeParts {
-  readonly log: Logger;
-  readonly metrics: Metrics;
-  readonly ledger: Ledger;
-  readonly clock: Clock;
-  readonly spool: UplinkLog;
-}
-
-export interface BridgeOptions {
-  readonly edgeId: string;
-  readonly region: string;
-  /** host:port, tried in order. */
-  readonly cores: readonly string[];
-  readonly token: string;
-  readonly softwareVersion: string;
-}
-
-export interface BridgeStatus {
-  readonly connected: boolean;
-  /** Address and name of the core; empty while there is none. */
-  readonly core: string;
-  readonly coreId: string;
-  readonly roundTripUs: number;
-  readonly backlog: number;
-  readonly spoolBytes: number;
-  readonly wantedFilters: number;
-  /** Lanes that read the spool because they do not keep up. */
-  readonly lanesBehind: number;
-}
 
 /** What has to know the broker; there from `start` on. */
 interface Local {
@@ -56,25 +32,48 @@ interface Local {
 }
 
 export class Bridge {
+  /** Whoever handles a command of the core registers before `start`. */
+  readonly commands: Commands;
   readonly #parts: BridgeParts;
   readonly #options: BridgeOptions;
   readonly #interest: Interest;
-  readonly #wanted = new Wanted();
-  readonly #linksLost: Counter;
+  readonly #book: CoreBook;
+  readonly #keeper: LinkKeeper<Link>;
+  readonly #figures: TrunkFigures;
   readonly #malformed: Counter;
+  readonly #flow: FlowCounters;
+  /** Each core says it anew; that of a core which is not used yet does not count yet. */
+  #wanted = new Wanted();
   #local: Local | null = null;
-  #link: Link | null = null;
-  #running: Promise<void> | null = null;
   #isClosing = false;
-  #stopWaiting: () => void = () => {};
   #connectedWaiters: (() => void)[] = [];
 
   constructor(parts: BridgeParts, options: BridgeOptions) {
     this.#parts = parts;
     this.#options = options;
-    this.#interest = new Interest(parts.clock);
-    const { metrics } = parts;
-    this.#linksLost = metrics.counter('trunkline_links_lost_total', 'Links that broke.');
+    this.commands = new Commands(parts.log);
+    this.commands.handle('rules', (rules) => parts.rules.apply(rules));
+    this.commands.handle('locate', (asked) => locate(parts.spool, asked));
+    this.#interest = new Interest(parts.clock, parts.rules);
+    const { clock, metrics } = parts;
+    const { edgeId, region: ownRegion, token, probeEveryMs = 0, canaryMs = 0 } = options;
+    this.#figures = new TrunkFigures(parts, { edgeId, canaryMs });
+    const random = Math.random;
+    this.#book = new CoreBook(
+      { clock, metrics, random, openProbe: (address) => new CoreProbe(clock, { address, token }) },
+      { cores: options.cores.map(coreAddress), ownRegion, probeEveryMs },
+    );
+    this.#keeper = new LinkKeeper({ ...parts, book: this.#book, random }, ownRegion, {
+      open: (address, on) => this.#open(address, on),
+      up: (link) => this.#up(link),
+      down: () => {
+        this.#figures.linkDown();
+        this.#interest.detach();
+        this.#local?.feed.detach();
+      },
+    });
+    this.commands.handle('redirect', (redirect) => this.#keeper.redirect(redirect));
+    this.#flow = createFlowCounters(metrics);
     this.#malformed = metrics.counter(
       'trunkline_frames_refused_total',
       'Batches from the core that could not be taken apart.',
@@ -89,23 +88,32 @@ export class Bridge {
     );
   }
 
+  get #link(): Link | null {
+    return this.#keeper.link;
+  }
+
   get isConnected(): boolean {
     return this.#link?.isUp ?? false;
   }
 
   /** Connects, and goes on doing so until `close`. */
-  start(delivery: LocalDelivery): void {
-    if (this.#running !== null) return;
+  start(delivery: LocalDelivery, foreign?: () => readonly ForeignStats[]): void {
+    if (this.#local !== null) return;
     const { clock, spool } = this.#parts;
-    const parts = { ...this.#parts, delivery };
-    const downlinks = Array.from({ length: laneCount }, (_, lane) => new LaneDownlink(parts, lane));
+    const parts = { ...this.#parts, delivery, figures: this.#figures };
+    const downlinks = Array.from(
+      { length: uplinkLanesMax },
+      (_, lane) => new LaneDownlink(parts, lane),
+    );
     const feed = new SessionFeed(clock, {
       sessions: () => delivery.sessions(),
       stats: () => this.#stats(delivery),
     });
     this.#local = { delivery, downlinks, feed };
+    this.#figures.start((lane) => downlinks[lane]?.isBusy ?? false, foreign);
     spool.onUplink((records) => this.#link?.take(records));
-    this.#running = this.#run(this.#local);
+    spool.onReleased(() => this.#link?.released());
+    this.#keeper.start();
   }
 
   /** Resolves when a core is connected, or the bridge closes. */
@@ -117,30 +125,32 @@ export class Bridge {
   /** Resolves when the link is gone and the broker has taken what was handed to it. */
   async close(): Promise<void> {
     this.#isClosing = true;
-    this.#stopWaiting();
-    this.#link?.end('closing');
-    await this.#running;
+    await this.#figures.close();
+    await this.#keeper.close();
     for (const downlink of this.#local?.downlinks ?? []) await downlink.idle();
     this.#announceConnected();
   }
 
   /** Whether someone beyond this edge wants QoS 0 of the topic. */
   wants(topic: string): boolean {
-    return this.#wanted.has(topic);
+    const { topics } = this.#parts.rules;
+    if (!topics.hasUp) return this.#wanted.has(topic);
+    const passage = topics.up(topic);
+    return passage !== null && this.#wanted.has(passage.topic);
   }
 
   /** QoS 0 that is not retained; goes up when someone beyond this edge wants it. */
   offer(publication: Publication): void {
-    if (!this.#wanted.has(publication.topic)) return;
+    if (!this.wants(publication.topic)) return;
     const { ledger } = this.#parts;
     const link = this.#link;
     if (link === null || !link.isUp) ledger.dropped('link-down-qos0');
     else if (!link.offer(publication)) ledger.dropped('link-full-qos0');
   }
 
-  /** True when the core's retained messages for the filter have arrived; false when there is no
-   * core, or it does not answer in time. */
-  want(filter: string): Promise<boolean> {
+  /** What the core has confirmed, when its retained messages for the filter have arrived; null when
+   * there is no core, or it does not answer in time. */
+  want(filter: string): Promise<Confirmed | null> {
     return this.#interest.want(filter);
   }
 
@@ -156,6 +166,12 @@ export class Bridge {
     this.#local?.feed.removed(clientId);
   }
 
+  /** How fast the backlog goes, and how long it will last. */
+  replay(): Replay {
+    const { backlog } = this.#parts.spool;
+    return this.#link?.replay ?? { backlog, ratePerSecond: 0, emptyInSeconds: 0 };
+  }
+
   status(): BridgeStatus {
     const { spool } = this.#parts;
     const link = this.isConnected ? this.#link : null;
@@ -163,68 +179,58 @@ export class Bridge {
       connected: link !== null,
       core: link?.address ?? '',
       coreId: link?.coreId ?? '',
+      candidates: this.#book.views(),
       roundTripUs: link?.control.roundTripUs ?? 0,
       backlog: spool.backlog,
       spoolBytes: spool.bytes,
       wantedFilters: this.#interest.size,
       lanesBehind: link?.lanesBehind() ?? 0,
+      lanesUnproven: this.#figures.overdueLanes(),
     };
   }
 
-  /** Never rejects: every failure of a link is its reason. */
-  async #run(local: Local): Promise<void> {
-    const { cores } = this.#options;
-    const backoff = new Backoff({ firstMs: 250, maxMs: 5_000 });
-    let tries = 0;
-    while (!this.#isClosing) {
-      const address = cores[tries % cores.length] as string;
-      const { wasUp, reason } = await this.#runLink(address, local);
-      if (this.#isClosing) return;
-      if (wasUp) {
-        this.#linksLost.add();
-        backoff.reset();
-      }
-      tries = wasUp ? 0 : tries + 1;
-      const level = wasUp ? 'warn' : 'info';
-      this.#parts.log[level]({ core: address, reason }, wasUp ? 'link lost' : 'core not reached');
-      await this.#wait(backoff.next());
-    }
-  }
-
-  /** One link from its first connection to its end. */
-  async #runLink(address: string, local: Local): Promise<{ wasUp: boolean; reason: string }> {
-    let wasUp = false;
-    const link: Link = new Link(
-      { ...this.#parts, downlinks: local.downlinks },
-      { ...this.#options, address },
+  #open(address: string, on: { readonly welcomed: () => void; readonly up: () => void }): Link {
+    const wanted = new Wanted();
+    const downlinks = this.#local?.downlinks ?? [];
+    return new Link(
+      { ...this.#parts, downlinks, canary: this.#figures.canary, flow: this.#flow },
       {
+        ...this.#options,
+        address,
+        replayRate: this.#options.replayRate ?? 0,
+        compresses: this.#options.compresses ?? false,
+        capabilities: [...this.commands.capabilities, 'sources', 'retained', 'canary'],
+      },
+      {
+        welcomed: on.welcomed,
         up: () => {
-          wasUp = true;
-          this.#up(link, local);
+          this.#wanted = wanted;
+          on.up();
         },
-        wanted: (update) => this.#wanted.apply(update),
+        wanted: (update) => wanted.apply(update),
+        command: (command, answer) => this.commands.take(command, answer),
         reached: (lane, version) => this.#interest.reached(lane, version),
+        silent: (what) => this.#figures.replaced(`${what}-silent`),
+        stuck: () => this.#figures.replaced('lane-stuck'),
         malformed: (reason) => {
           this.#malformed.add();
           this.#parts.log.error({ core: address, reason }, 'frame from the core refused');
         },
       },
     );
-    this.#link = link;
-    const reason = await link.ended;
-    this.#link = null;
-    this.#interest.detach();
-    local.feed.detach();
-    return { wasUp, reason };
   }
 
-  #up(link: Link, local: Local): void {
+  #up(link: Link): void {
+    const local = this.#local;
+    if (local === null) return;
     const { log } = this.#parts;
     const { control, address, coreId } = link;
     log.info({ core: address, core_id: coreId }, 'core connected');
-    this.#interest.attach(local.delivery.wantedFilters(), (update) =>
-      control.write({ $case: 'interest', value: update }),
-    );
+    this.#figures.linkUp(link);
+    this.#interest.attach(local.delivery, {
+      send: (update) => control.write({ $case: 'interest', value: update }),
+      isKnownLog: link.isKnownLog,
+    });
     local.feed
       .attach({
         facts: (facts) => control.write({ $case: 'sessions', value: facts }),
@@ -251,16 +257,7 @@ export class Bridge {
       backlogMessages: spool.backlog,
       spoolBytes: spool.bytes,
       roundTripUs: this.#link?.control.roundTripUs ?? 0,
+      ...this.#figures.stats(),
     };
-  }
-
-  #wait(ms: number): Promise<void> {
-    return new Promise((resolve) => {
-      const cancel = this.#parts.clock.after(ms, resolve);
-      this.#stopWaiting = () => {
-        cancel();
-        resolve();
-      };
-    });
   }
 }

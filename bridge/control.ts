@@ -1,9 +1,11 @@
 /** The edge's end of the control stream: hello, heartbeats and round trip, and what rides on it. */
-import type { ClientDuplexStream } from '@grpc/grpc-js';
+import type { ClientDuplexStream, ServiceError } from '@grpc/grpc-js';
 import type { Clock } from '../base/clock.ts';
 import { heartbeatMs } from '../base/limits.ts';
 import { Liveness } from '../base/liveness.ts';
 import type {
+  Command,
+  CommandResult,
   ControlRequest,
   ControlResponse,
   Heartbeat,
@@ -11,10 +13,12 @@ import type {
   InterestUpdate,
   Welcome,
 } from '../proto/gen/trunkline/v1/trunk.ts';
+import { retryOfMetadata } from '../proto/trunk-metadata.ts';
 
 export interface ControlHandlers {
   readonly welcome: (welcome: Welcome) => void;
   readonly wanted: (update: InterestUpdate) => void;
+  readonly command: (command: Command, answer: (result: CommandResult) => void) => void;
   readonly fail: (reason: string) => void;
 }
 
@@ -25,6 +29,8 @@ export class Control {
   #liveness: Liveness;
   #sentAt = { wall: 0, elapsed: 0 };
   #roundTripUs = 0;
+  #leastRoundTripMs = 0;
+  #retryAfterMs = 0;
   #isWritable = true;
   #isEnded = false;
   #resume: (() => void)[] = [];
@@ -41,12 +47,25 @@ export class Control {
     call.on('data', (response: ControlResponse) => this.#received(response));
     call.on('drain', () => this.#drained());
     call.on('end', () => handlers.fail('the core closed the control stream'));
-    call.on('error', (error: Error) => handlers.fail(error.message));
+    call.on('error', (error: ServiceError) => {
+      this.#retryAfterMs = retryOfMetadata(error.metadata);
+      handlers.fail(error.message);
+    });
   }
 
   /** Smoothed, in microseconds; 0 until measured. */
   get roundTripUs(): number {
     return Math.round(this.#roundTripUs);
+  }
+
+  /** What the way alone takes, however busy both ends are now; 0 until measured. */
+  get leastRoundTripMs(): number {
+    return this.#leastRoundTripMs;
+  }
+
+  /** When a core that refused the stream wants to be asked again; 0 when it did not say. */
+  get retryAfterMs(): number {
+    return this.#retryAfterMs;
   }
 
   hello(hello: Hello): void {
@@ -79,10 +98,10 @@ export class Control {
   }
 
   #received(response: ControlResponse): void {
-    if (this.#isEnded || response.message === undefined) return;
+    if (this.#isEnded) return;
     this.#liveness.heard();
     const { message } = response;
-    switch (message.$case) {
+    switch (message?.$case) {
       case 'welcome':
         this.#liveness = new Liveness(this.#clock, message.value.heartbeatMs || heartbeatMs);
         this.#handlers.welcome(message.value);
@@ -93,6 +112,9 @@ export class Control {
         break;
       case 'wanted':
         this.#handlers.wanted(message.value);
+        break;
+      case 'command':
+        this.#handlers.command(message.value, (value) => this.write({ $case: 'result', value }));
         break;
     }
   }
@@ -106,7 +128,9 @@ export class Control {
 
   #measure(heartbeat: Heartbeat): void {
     if (heartbeat.echoMs !== this.#sentAt.wall) return;
-    const us = (this.#clock.elapsed() - this.#sentAt.elapsed) * 1_000;
+    const ms = this.#clock.elapsed() - this.#sentAt.elapsed;
+    const us = ms * 1_000;
+    this.#leastRoundTripMs = this.#roundTripUs === 0 ? ms : Math.min(this.#leastRoundTripMs, ms);
     this.#roundTripUs = this.#roundTripUs === 0 ? us : this.#roundTripUs * 0.75 + us * 0.25;
   }
 

@@ -7,11 +7,19 @@ import type { Clock } from '../base/clock.ts';
 import type { Ledger } from '../base/ledger.ts';
 import type { Logger } from '../base/log.ts';
 import { type Publication, withPayload } from '../base/publication.ts';
+import { SendWindow } from '../base/send-window.ts';
 import { batchBytes } from '../proto/batch-bytes.ts';
+import type { PayloadDeflater } from '../proto/deflate.ts';
 import type { LaneOpened, LaneRequest } from '../proto/gen/trunkline/v1/trunk.ts';
 import { type Sequenced, TopicEncoder } from '../proto/wire.ts';
-import { Batcher } from './batcher.ts';
+import { Batcher, grownBatch, plainBatch } from './batcher.ts';
+import type { Canary } from './canary.ts';
+import type { FlowCounters } from './flow-counters.ts';
+import { LaneReplay } from './lane-replay.ts';
+import type { LaneTurns, TurnTaker } from './lane-turns.ts';
 import type { UplinkLog, UplinkRecord } from './ports.ts';
+import type { ReplayPace } from './replay-pace.ts';
+import type { EdgeRules } from './rules/edge-rules.ts';
 
 /** Spooled publications held in memory for one lane: past it the lane reads the spool. */
 const windowBounds = { countMax: 4_096, bytesMax: 4 * 1024 * 1024 };
@@ -19,14 +27,22 @@ const windowBounds = { countMax: 4_096, bytesMax: 4 * 1024 * 1024 };
 /** QoS 0 that waits for one lane. */
 const liveBounds = { countMax: 10_000, bytesMax: 8 * 1024 * 1024 };
 
-/** Batches of one turn: then the other lanes and the devices have theirs. */
-const turnBatchesMax = 16;
-
 export interface LaneUplinkParts {
   readonly log: Logger;
   readonly clock: Clock;
   readonly ledger: Ledger;
   readonly spool: UplinkLog;
+  readonly rules: EdgeRules;
+  readonly canary: Canary;
+  readonly flow: FlowCounters;
+}
+
+/** What the lanes of one link share. */
+export interface LinkShare {
+  readonly turns: LaneTurns;
+  readonly pace: ReplayPace;
+  /** One for each lane; null on a link without compression. */
+  readonly deflater: () => PayloadDeflater | null;
 }
 
 export interface LaneUplinkOutlet {
@@ -35,13 +51,17 @@ export interface LaneUplinkOutlet {
   fail(reason: string): void;
 }
 
-export class LaneUplink {
+export class LaneUplink implements TurnTaker {
   readonly #parts: LaneUplinkParts;
+  readonly #turns: LaneTurns;
+  readonly #deflater: PayloadDeflater | null;
+  readonly #replay: LaneReplay;
   readonly #lane: number;
   readonly #outlet: LaneUplinkOutlet;
   readonly #encoder = new TopicEncoder();
   readonly #window = new Batcher(windowBounds);
   readonly #live = new Batcher(liveBounds);
+  readonly #underway: SendWindow;
   /** The lane sequence that the window takes next. */
   #next = 1;
   #acknowledged = 0;
@@ -49,15 +69,34 @@ export class LaneUplink {
   #isWritable = true;
   #isOpen = false;
   #isClosed = false;
-  #turn: NodeJS.Immediate | null = null;
   #reading: Promise<void> | null = null;
-  #resumeReading: (() => void) | null = null;
-  #onAcknowledged: () => void = () => {};
 
-  constructor(parts: LaneUplinkParts, lane: number, outlet: LaneUplinkOutlet) {
+  constructor(
+    parts: LaneUplinkParts,
+    lane: number,
+    of: { readonly outlet: LaneUplinkOutlet; readonly share: LinkShare },
+  ) {
+    const { clock, flow, spool } = parts;
+    const { pace, turns } = of.share;
+    const priority = spool.priorityOf(lane);
     this.#parts = parts;
     this.#lane = lane;
-    this.#outlet = outlet;
+    this.#outlet = of.outlet;
+    this.#turns = turns;
+    this.#deflater = of.share.deflater();
+    this.#underway = new SendWindow(clock);
+    this.#replay = new LaneReplay(
+      { spool, pace, readBack: flow.readBack },
+      {
+        lane,
+        priority,
+        next: () => this.#next,
+        acknowledged: () => this.#acknowledged,
+        admit: (record) => this.#admit(record),
+        wake: () => this.#wake(),
+      },
+    );
+    turns.add(this, priority);
   }
 
   /** Reading the spool, because the window does not hold what comes next. */
@@ -72,12 +111,18 @@ export class LaneUplink {
 
   open(opened: LaneOpened): void {
     const { durableThrough, creditBytes } = opened;
-    this.#acknowledged = this.#parts.spool.oldestOf(this.#lane) - 1;
+    this.#acknowledged = this.#parts.spool.acknowledgedOf(this.#lane);
     this.acknowledge(durableThrough);
     this.#next = durableThrough + 1;
     this.#credit = creditBytes;
     this.#isOpen = true;
+    this.#replay.beginBehind();
     this.#read();
+  }
+
+  /** Bytes that the core lets this lane send. */
+  get credit(): number {
+    return this.#isClosed ? 0 : this.#credit;
   }
 
   /** Records that just became durable, in order; all of this lane. */
@@ -86,11 +131,17 @@ export class LaneUplink {
     for (const record of records) {
       if (record.laneSequence < this.#next) continue;
       if (record.laneSequence > this.#next || !this.#admit(record)) {
+        this.#replay.fallBehind();
         this.#read();
         break;
       }
     }
     this.#wake();
+  }
+
+  /** The spool no longer holds back what follows. */
+  released(): void {
+    if (this.isLive) this.#read();
   }
 
   /** QoS 0. False when the lane is full. */
@@ -105,12 +156,15 @@ export class LaneUplink {
 
   /** The core has everything up to this sequence on disk. */
   acknowledge(through: number): void {
-    const { ledger, spool } = this.#parts;
+    const { canary, ledger, spool } = this.#parts;
     if (through <= this.#acknowledged) return;
-    ledger.uplinked.add(through - this.#acknowledged);
+    const canaries = canary.acknowledged(this.#lane, this.#acknowledged + 1, through);
+    ledger.uplinked.add(through - this.#acknowledged - canaries);
     this.#acknowledged = through;
     spool.acknowledge(this.#lane, through);
-    this.#onAcknowledged();
+    this.#underway.acknowledged(through);
+    this.#replay.acknowledged();
+    this.#wake();
   }
 
   grant(bytes: number): void {
@@ -123,16 +177,24 @@ export class LaneUplink {
     this.#wake();
   }
 
+  /** QoS 0 first: it waits for one batch of the rest at most, and the rest for one of QoS 0. */
+  send(): number {
+    if (this.#isClosed) return 0;
+    return this.#sendLive() + this.#sendSpooled();
+  }
+
+  rest(): void {
+    if (this.#window.isHalfEmpty) this.#replay.room();
+  }
+
   /** Resolves when nothing of it reads the spool any more. QoS 0 that waited is counted. */
   async close(): Promise<void> {
     if (!this.#isClosed) {
       this.#isClosed = true;
       if (this.#live.length > 0) this.#parts.ledger.dropped('link-down-qos0', this.#live.length);
-      if (this.#turn !== null) clearImmediate(this.#turn);
       this.#live.clear();
       this.#window.clear();
-      this.#resumeReading?.();
-      this.#onAcknowledged();
+      this.#replay.close();
     }
     await this.#reading;
   }
@@ -145,7 +207,7 @@ export class LaneUplink {
   }
 
   #read(): void {
-    this.#reading ??= this.#catchUp().then(
+    this.#reading ??= this.#replay.run().then(
       () => {
         this.#reading = null;
       },
@@ -157,81 +219,20 @@ export class LaneUplink {
     );
   }
 
-  /** Ends in the same turn in which it finds nothing newer, so that no live record falls between. */
-  async #catchUp(): Promise<void> {
-    const { spool } = this.#parts;
-    while (!this.#isClosed && this.#next <= spool.newestOf(this.#lane)) {
-      const before = this.#next;
-      for await (const chunk of spool.readLane(this.#lane, before)) {
-        await this.#admitAll(chunk);
-        if (this.#isClosed) return;
-      }
-      if (this.#next === before) await this.#reachGap();
-    }
-  }
-
-  async #admitAll(records: readonly UplinkRecord[]): Promise<void> {
-    for (const record of records) {
-      if (record.laneSequence < this.#next) continue;
-      if (record.laneSequence > this.#next) await this.#reachGap();
-      while (!this.#isClosed && !this.#admit(record)) await this.#room();
-      if (this.#isClosed) return;
-    }
-    this.#wake();
-  }
-
-  /** The next sequence is damaged. What is before it goes up first; then the link ends, and the
-   * spool lets the next one begin behind it. */
-  async #reachGap(): Promise<void> {
-    this.#wake();
-    while (!this.#isClosed && this.#acknowledged < this.#next - 1) {
-      await new Promise<void>((resolve) => {
-        this.#onAcknowledged = resolve;
-      });
-    }
-    if (this.#isClosed) return;
-    throw new Error(`lane ${this.#lane} of the spool lacks sequence ${this.#next}`);
-  }
-
-  #room(): Promise<void> {
-    this.#wake();
-    return new Promise((resolve) => {
-      this.#resumeReading = resolve;
-    });
-  }
-
-  /** Sends in the next turn, together with what else comes in this one. */
+  /** Sends with what else comes in this turn of the event loop, when it is this lane's turn. */
   #wake(): void {
-    if (this.#turn !== null || this.#isClosed) return;
-    this.#turn = setImmediate(() => {
-      this.#turn = null;
-      this.#send();
-    });
-  }
-
-  #send(): void {
-    let batches = 0;
-    while (this.#isWritable && !this.#isClosed) {
-      if (batches >= turnBatchesMax) {
-        this.#wake();
-        break;
-      }
-      const sent = this.#sendSpooled() + this.#sendLive();
-      if (sent === 0) break;
-      batches += sent;
-    }
-    if (this.#window.isHalfEmpty) {
-      this.#resumeReading?.();
-      this.#resumeReading = null;
-    }
+    if (!this.#isClosed) this.#turns.wake();
   }
 
   #sendSpooled(): number {
-    if (this.#credit <= 0) return 0;
-    const items = this.#window.take();
-    if (items.length === 0) return 0;
-    this.#credit -= this.#write(items);
-    this.#parts.spool.noteSent(this.#lane, items.at(-1)?.sequence ?? 0);
+    if (!this.#isWritable || this.#credit <= 0 || this.#underway.isFull) return 0;
+    const items = this.#window.take(this.#window.isBacklogged ? grownBatch : plainBatch);
+    const through = items.at(-1)?.sequence ?? 0;
+    if (through === 0) return 0;
+    const bytes = this.#write(items);
+    this.#credit -= bytes;
+    this.#underway.sent(through, bytes);
+    this.#parts.spool.noteSent(this.#lane, through);
     return 1;
   }
 
@@ -245,7 +246,10 @@ export class LaneUplink {
   }
 
   #write(items: readonly Sequenced[]): number {
-    const batch = this.#encoder.encode(items, { now: this.#parts.clock.now() });
+    const outgoing = this.#parts.rules.outgoing(items);
+    if (outgoing.length === 0) return 0;
+    const batch = this.#encoder.encode(outgoing, { now: this.#parts.clock.now() });
+    this.#deflater?.apply(batch);
     this.#isWritable = this.#outlet.write({ $case: 'batch', value: batch });
     return batchBytes(batch);
   }

@@ -1,6 +1,7 @@
 /** The edge's end of one lane stream: opens it, keeps it alive, and feeds both directions. */
 import type { ClientDuplexStream } from '@grpc/grpc-js';
 import type { Clock } from '../base/clock.ts';
+import { DrainWatch } from '../base/drain-watch.ts';
 import { heartbeatMs } from '../base/limits.ts';
 import { Liveness } from '../base/liveness.ts';
 import type { Batch } from '../proto/gen/trunkline/v1/publication.ts';
@@ -10,9 +11,10 @@ import type {
   LaneRequest,
   LaneResponse,
 } from '../proto/gen/trunkline/v1/trunk.ts';
-import { TopicDecoder } from '../proto/wire.ts';
+import { type Sequenced, TopicDecoder } from '../proto/wire.ts';
 import type { LaneDownlink } from './lane-downlink.ts';
-import { LaneUplink, type LaneUplinkParts } from './lane-uplink.ts';
+import { LaneUplink, type LaneUplinkParts, type LinkShare } from './lane-uplink.ts';
+import type { EdgeRules } from './rules/edge-rules.ts';
 
 export interface LaneHandlers {
   readonly opened: () => void;
@@ -26,17 +28,24 @@ export interface LaneEnds {
   readonly downlink: LaneDownlink;
   readonly coreId: string;
   readonly heartbeatMs: number;
+  readonly share: LinkShare;
   readonly handlers: LaneHandlers;
 }
+
+/** Silent: nothing was heard for too long. Stuck: nothing went out for too long. */
+export type LaneVerdict = 'fine' | 'silent' | 'stuck';
 
 export class Lane {
   readonly uplink: LaneUplink;
   readonly #clock: Clock;
+  readonly #rules: EdgeRules;
   readonly #call: ClientDuplexStream<LaneRequest, LaneResponse>;
   readonly #ends: LaneEnds;
   readonly #decoder = new TopicDecoder();
   readonly #liveness: Liveness;
+  readonly #drain: DrainWatch;
   readonly #asked: LaneOpen;
+  readonly #moved = () => this.#drain.moved();
   #opened: LaneOpened | null = null;
   #isEnded = false;
 
@@ -46,17 +55,23 @@ export class Lane {
     context: LaneEnds & { open: LaneOpen },
   ) {
     this.#clock = parts.clock;
+    this.#rules = parts.rules;
     this.#call = call;
     this.#ends = context;
     this.#asked = context.open;
     this.#liveness = new Liveness(parts.clock, context.heartbeatMs || heartbeatMs);
-    const { handlers } = context;
+    this.#drain = new DrainWatch(parts.clock);
+    const { handlers, share } = context;
+    const write = (message: NonNullable<LaneRequest['message']>) => this.#write(message);
     this.uplink = new LaneUplink(parts, context.open.lane, {
-      write: (message) => this.#write(message),
-      fail: handlers.fail,
+      outlet: { write, fail: handlers.fail },
+      share,
     });
     call.on('data', (response: LaneResponse) => this.#received(response));
-    call.on('drain', () => this.uplink.drained());
+    call.on('drain', () => {
+      this.#drain.drained();
+      this.uplink.drained();
+    });
     call.on('end', () => handlers.fail(`the core closed lane ${context.open.lane}`));
     call.on('error', (error: Error) => handlers.fail(error.message));
     this.#write({ $case: 'open', value: context.open });
@@ -67,13 +82,13 @@ export class Lane {
     return this.#opened;
   }
 
-  /** False when the core has fallen silent on this lane. */
-  tick(): boolean {
+  tick(): LaneVerdict {
     const verdict = this.#liveness.tick();
     if (verdict === 'speak') {
       this.#write({ $case: 'heartbeat', value: { sentAtMs: this.#clock.now(), echoMs: 0 } });
     }
-    return verdict !== 'dead';
+    if (verdict === 'dead') return 'silent';
+    return this.#drain.isOverdue ? 'stuck' : 'fine';
   }
 
   /** The core's log is the one that this edge knows, and ends before what this edge has had of it. */
@@ -98,9 +113,9 @@ export class Lane {
 
   #received(response: LaneResponse): void {
     const { message } = response;
-    if (this.#isEnded || message === undefined) return;
+    if (this.#isEnded) return;
     this.#liveness.heard();
-    switch (message.$case) {
+    switch (message?.$case) {
       case 'opened':
         this.#open(message.value);
         break;
@@ -139,15 +154,29 @@ export class Lane {
     const { coreId, downlink, handlers } = this.#ends;
     try {
       const now = this.#clock.now();
-      downlink.take(batch, this.#decoder.decode(batch, { now, origin: coreId }));
+      const items = this.#decoder.decode(batch, { now, origin: coreId });
+      downlink.take(batch, this.#rules.incoming(this.#withEchoes(batch, items)));
     } catch (error) {
       handlers.malformed(error instanceof Error ? error.message : String(error));
     }
   }
 
+  /** What this edge sent itself comes back where several write to a topic: state, not news. */
+  #withEchoes(batch: Batch, items: readonly Sequenced[]): readonly Sequenced[] {
+    const { edgeId } = this.#asked;
+    if (!batch.origins.includes(edgeId)) return items;
+    return items.map((item) => {
+      const { publication, sequence } = item;
+      const isEcho = sequence > 0 && publication.origin === edgeId;
+      return isEcho ? { sequence: 0, publication } : item;
+    });
+  }
+
   #write(message: NonNullable<LaneRequest['message']>): boolean {
     if (this.#isEnded) return true;
     this.#liveness.said();
-    return this.#call.write({ message });
+    const isWritable = this.#call.write({ message }, this.#moved);
+    this.#drain.wrote(isWritable);
+    return isWritable;
   }
 }

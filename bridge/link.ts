@@ -3,60 +3,29 @@
  * lanes on another, so that bulk data never delays a heartbeat. It lives as a whole: whatever part
  * of it fails ends all of it, and the bridge makes a new one.
  */
-import { type ClientOptions, credentials, Metadata } from '@grpc/grpc-js';
+import { Metadata } from '@grpc/grpc-js';
 import {
   connectMs,
+  drainMs,
+  farRoundTripMs,
   heartbeatMs,
   laneCount,
   laneCreditBytes,
-  trunkMessageBytesMax,
 } from '../base/limits.ts';
 import { livenessTickMs } from '../base/liveness.ts';
 import type { Publication } from '../base/publication.ts';
-import { laneOf } from '../base/topic.ts';
-import {
-  type InterestUpdate,
-  TrunkServiceClient,
-  type Welcome,
-} from '../proto/gen/trunkline/v1/trunk.ts';
+import { PayloadDeflater } from '../proto/deflate.ts';
+import type { TrunkServiceClient, Welcome } from '../proto/gen/trunkline/v1/trunk.ts';
 import { Control } from './control.ts';
 import { Lane } from './lane.ts';
 import type { LaneDownlink } from './lane-downlink.ts';
-import type { LaneUplinkParts } from './lane-uplink.ts';
+import { LaneTurns } from './lane-turns.ts';
+import type { LinkShare } from './lane-uplink.ts';
+import type { LinkHandlers, LinkOptions, LinkParts } from './link-options.ts';
 import type { UplinkRecord } from './ports.ts';
-
-const clientOptions: ClientOptions = {
-  // Without its own pool each client would share the other's connection.
-  'grpc.use_local_subchannel_pool': 1,
-  'grpc.max_receive_message_length': trunkMessageBytesMax,
-  'grpc.max_send_message_length': trunkMessageBytesMax,
-  'grpc.keepalive_time_ms': 30_000,
-  'grpc.keepalive_timeout_ms': 10_000,
-  'grpc.enable_retries': 0,
-  'grpc.enable_channelz': 0,
-  // Wide, because credits of our own bound what is under way.
-  'grpc-node.flow_control_window': 4 * 1024 * 1024,
-};
-
-export interface LinkOptions {
-  readonly address: string;
-  readonly token: string;
-  readonly edgeId: string;
-  readonly region: string;
-  readonly softwareVersion: string;
-}
-
-export interface LinkHandlers {
-  /** Every lane is open: interest and sessions may be sent. */
-  readonly up: () => void;
-  readonly wanted: (update: InterestUpdate) => void;
-  readonly reached: (lane: number, version: number) => void;
-  readonly malformed: (reason: string) => void;
-}
-
-export interface LinkParts extends LaneUplinkParts {
-  readonly downlinks: readonly LaneDownlink[];
-}
+import { type Replay, ReplayMeter } from './replay-meter.ts';
+import { ReplayPace } from './replay-pace.ts';
+import { openTrunkClient } from './trunk-client.ts';
 
 export class Link {
   readonly address: string;
@@ -68,9 +37,15 @@ export class Link {
   readonly #handlers: LinkHandlers;
   readonly #clients: readonly [TrunkServiceClient, TrunkServiceClient];
   readonly #metadata = new Metadata();
+  /** The core has lanes of its log, which may be more or fewer. */
+  readonly #uplinkLanes: number;
+  readonly #share: LinkShare;
+  readonly #meter: ReplayMeter;
   #lanes: Lane[] = [];
   #welcome: Welcome | null = null;
+  #mayProceed = false;
   #isUp = false;
+  #isKnownLog = false;
   #reason: string | null = null;
   #settle: (reason: string) => void = () => {};
   #cancelDeadline: () => void;
@@ -81,31 +56,74 @@ export class Link {
     this.#options = options;
     this.#handlers = handlers;
     this.address = options.address;
+    this.#uplinkLanes = parts.spool.laneCount;
+    this.#share = {
+      turns: new LaneTurns(),
+      pace: new ReplayPace(parts.clock, options.replayRate),
+      deflater: () => this.#deflater(),
+    };
+    this.#meter = new ReplayMeter(parts.clock, parts.spool);
     this.ended = new Promise((resolve) => {
       this.#settle = resolve;
     });
     if (options.token !== '') this.#metadata.set('authorization', `Bearer ${options.token}`);
-    this.#clients = [this.#client(), this.#client()];
+    this.#clients = [openTrunkClient(this.address), openTrunkClient(this.address)];
     this.#cancelDeadline = parts.clock.after(connectMs, () => {
       this.end(`the core did not answer within ${connectMs} ms`);
     });
     this.control = new Control(parts.clock, this.#clients[0].control(this.#metadata), {
       welcome: (welcome) => this.#welcomed(welcome),
       wanted: handlers.wanted,
+      command: handlers.command,
       fail: (reason) => this.end(reason),
     });
     const { edgeId, region, softwareVersion } = options;
     const { epoch } = parts.spool;
-    const hello = { edgeId, epoch, region, softwareVersion, capabilities: [], laneCount };
-    this.control.hello(hello);
+    const capabilities = [...options.capabilities];
+    if (options.compresses) capabilities.push('deflate');
+    const hello = { edgeId, epoch, region, softwareVersion, capabilities };
+    this.control.hello({ ...hello, laneCount: this.#uplinkLanes });
   }
 
   get isUp(): boolean {
     return this.#isUp && this.#reason === null;
   }
 
+  /** Whether the core's log is the one that this edge was last attached to. */
+  get isKnownLog(): boolean {
+    return this.#isKnownLog;
+  }
+
   get coreId(): string {
     return this.#welcome?.coreId ?? '';
+  }
+
+  get coreRegion(): string {
+    return this.#welcome?.region ?? '';
+  }
+
+  get coreCapabilities(): readonly string[] {
+    return this.#welcome?.capabilities ?? [];
+  }
+
+  creditOf(lane: number): number {
+    return this.#lanes[lane]?.uplink.credit ?? 0;
+  }
+
+  /** How long the backlog will last. */
+  get replay(): Replay {
+    return this.#meter.replay;
+  }
+
+  get retryAfterMs(): number {
+    return this.control.retryAfterMs;
+  }
+
+  /** The lanes may open, as soon as the core has said welcome: no other link uses the spool now. */
+  proceed(): void {
+    if (this.#mayProceed) return;
+    this.#mayProceed = true;
+    if (this.#welcome !== null && this.#reason === null) this.#openLanes(this.#welcome);
   }
 
   /** Records that just became durable, of all lanes, in order. */
@@ -119,9 +137,15 @@ export class Link {
     }
   }
 
+  /** More may go up than before, though nothing new was accepted. */
+  released(): void {
+    for (const lane of this.#lanes) lane.uplink.released();
+  }
+
   /** QoS 0. False when its lane is full. */
   offer(publication: Publication): boolean {
-    return this.#lanes[laneOf(publication.topic)]?.uplink.offer(publication) ?? false;
+    const lane = this.#parts.spool.laneFor(publication.topic);
+    return this.#lanes[lane]?.uplink.offer(publication) ?? false;
   }
 
   lanesBehind(): number {
@@ -134,6 +158,8 @@ export class Link {
     this.#reason = reason;
     this.#cancelDeadline();
     this.#stopTicking();
+    this.#share.turns.close();
+    this.#share.pace.close();
     this.control.end();
     // A lane at rest reads the spool no more; its end does not reject.
     Promise.all(this.#lanes.map((lane) => lane.end())).then(
@@ -147,14 +173,6 @@ export class Link {
     this.#settle(reason);
   }
 
-  #client(): TrunkServiceClient {
-    return new TrunkServiceClient(
-      this.#options.address,
-      credentials.createInsecure(),
-      clientOptions,
-    );
-  }
-
   #welcomed(welcome: Welcome): void {
     if (this.#welcome !== null || this.#reason !== null) return;
     this.#welcome = welcome;
@@ -162,11 +180,23 @@ export class Link {
       this.end(`the core has ${welcome.laneCount} lanes, this edge ${laneCount}`);
       return;
     }
-    for (let lane = 0; lane < laneCount; lane++) this.#lanes.push(this.#openLane(lane, welcome));
     this.#stopTicking = this.#parts.clock.every(
       livenessTickMs(welcome.heartbeatMs || heartbeatMs),
       () => this.#tick(),
     );
+    if (this.#mayProceed) this.#openLanes(welcome);
+    this.#handlers.welcomed();
+  }
+
+  #deflater(): PayloadDeflater | null {
+    if (!this.#options.compresses || !this.coreCapabilities.includes('deflate')) return null;
+    const isFar = () => this.control.leastRoundTripMs > farRoundTripMs;
+    return new PayloadDeflater(this.#parts.flow, isFar);
+  }
+
+  #openLanes(welcome: Welcome): void {
+    const streams = Math.max(this.#uplinkLanes, laneCount);
+    for (let lane = 0; lane < streams; lane++) this.#lanes.push(this.#openLane(lane, welcome));
   }
 
   #openLane(lane: number, welcome: Welcome): Lane {
@@ -181,13 +211,17 @@ export class Link {
         logEpoch: at.logEpoch,
         position: at.position,
         creditBytes: laneCreditBytes,
+        acknowledged: spool.acknowledgedOf(lane),
       },
       downlink: downlinks[lane] as LaneDownlink,
       coreId: welcome.coreId,
       heartbeatMs: welcome.heartbeatMs,
+      share: this.#share,
       handlers: {
         opened: () => this.#laneOpened(),
-        reached: (version) => this.#handlers.reached(lane, version),
+        reached: (version) => {
+          if (lane < laneCount) this.#handlers.reached(lane, version);
+        },
         malformed: (reason) => {
           this.#handlers.malformed(reason);
           this.end(reason);
@@ -200,7 +234,7 @@ export class Link {
   /** Positions count for all lanes at once: those of a new log replace all of the old one. */
   #laneOpened(): void {
     const opened = this.#lanes.flatMap((lane) => lane.opened ?? []);
-    if (opened.length < laneCount) return;
+    if (opened.length < this.#lanes.length) return;
     const { spool } = this.#parts;
     const through = opened.map((lane) => lane.durableThrough);
     if (through.some((sequence, lane) => sequence > spool.sentThrough(lane))) {
@@ -211,7 +245,10 @@ export class Link {
       position: opened[lane]?.position ?? 0,
       isSetBack,
     }));
-    spool.startAt({ logEpoch: opened[0]?.logEpoch ?? '', lanes });
+    const logEpoch = opened[0]?.logEpoch ?? '';
+    this.#isKnownLog = logEpoch === spool.downlinkPosition(0).logEpoch;
+    spool.startAt({ logEpoch, lanes });
+    spool.resume(through);
     for (const lane of this.#lanes) lane.start();
     this.#isUp = true;
     this.#cancelDeadline();
@@ -235,9 +272,22 @@ export class Link {
   }
 
   #tick(): void {
-    const lanesAlive = this.#lanes.map((lane) => lane.tick());
-    if (!this.control.tick()) this.end('nothing was heard of the core for too long');
-    const silent = lanesAlive.indexOf(false);
-    if (silent >= 0) this.end(`nothing was heard on lane ${silent} for too long`);
+    const verdicts = this.#lanes.map((lane) => lane.tick());
+    const silent = verdicts.indexOf('silent');
+    const stuck = verdicts.indexOf('stuck');
+    this.#meter.look();
+    if (!this.control.tick()) this.#silent('core', 'of the core');
+    else if (silent >= 0) this.#silent('lane', `on lane ${silent}`);
+    else if (stuck >= 0) this.#stuck(stuck);
+  }
+
+  #stuck(lane: number): void {
+    if (this.#reason === null) this.#handlers.stuck();
+    this.end(`nothing went out on lane ${lane} for ${drainMs / 1_000} s`);
+  }
+
+  #silent(what: 'core' | 'lane', where: string): void {
+    if (this.#reason === null) this.#handlers.silent(what);
+    this.end(`nothing was heard ${where} for too long`);
   }
 }

@@ -1,13 +1,21 @@
 /** What the bridge needs from outside; `cli/` connects it to the broker. */
+import type { Duplex } from 'node:stream';
 import type { Publication } from '../base/publication.ts';
+import type { SourcePlace } from '../base/source.ts';
 import type { Session } from '../proto/gen/trunkline/v1/session.ts';
 import type { EdgeStats } from '../proto/gen/trunkline/v1/trunk.ts';
+import type { SeenSources } from './seen-sources.ts';
 
 /** A publication that came down, with its position in the core's log of its lane (0 for QoS 0). */
 export interface Downlinked {
   readonly publication: Publication;
   readonly position: number;
+  /** Where it entered; null when the core did not tell. */
+  readonly from: SourcePlace | null;
 }
+
+/** Whether the core has told what it holds for a topic; `isOwn`: for what was published here. */
+export type Confirmed = (topic: string, isOwn: boolean) => boolean;
 
 /** The edge's broker, seen from the trunk. */
 export interface LocalDelivery {
@@ -21,6 +29,10 @@ export interface LocalDelivery {
   ): Promise<void>;
   /** Every filter that some session here wants, for a snapshot of interest. */
   wantedFilters(): Iterable<string>;
+  /** The core is being asked for everything that is wanted here. The answer is called once: with what
+   * it has confirmed, so that retained messages which it did not name are dropped, or with null.
+   * `isKnownLog` false: another core's word, by which nothing is dropped. */
+  beginRetainedSync(isKnownLog: boolean): (confirmed: Confirmed | null) => void;
   /** Every session, for a snapshot of session facts. */
   sessions(): Iterable<Session>;
   /** Totals for the operators; the bridge fills in its own part. */
@@ -56,6 +68,10 @@ export interface LaneStart {
 export interface UplinkLog {
   /** Identity of the spool; lane sequences are meaningful within it. */
   readonly epoch: string;
+  /** Lanes that something of it goes up on. */
+  readonly laneCount: number;
+  /** The lane that a topic goes up on. */
+  laneFor(topic: string): number;
   /** The highest lane sequence that the core can have from this spool: sent by this process, or
    * found on disk when it started. */
   sentThrough(lane: number): number;
@@ -65,10 +81,19 @@ export interface UplinkLog {
    * back from an old copy: what is new here takes another identity. `durableThrough`: one for each
    * lane. */
   renewEpoch(durableThrough: readonly number[]): Promise<void>;
-  /** The lowest lane sequence still held, or the next to come when none is. */
+  /** The lowest lane sequence still held, acknowledged or not; the next to come when none is. */
   oldestOf(lane: number): number;
-  /** The highest durable lane sequence; 0 for none yet. */
+  /** The highest lane sequence that may go up: durable, and not held back by a change of the lane
+   * map; 0 for none yet. */
   newestOf(lane: number): number;
+  /** The core has made the lane durable through this one, as far as is known. */
+  acknowledgedOf(lane: number): number;
+  /** The core's word on each lane, before any of them starts: what it has lost goes up again. */
+  resume(durableThrough: readonly number[]): void;
+  /** Puts one publication of the edge's own on the lane; answers its lane sequence. */
+  appendCanary(lane: number, publication: Publication): number;
+  /** Calls when more may go up than before, though nothing new was accepted. */
+  onReleased(listener: () => void): void;
   /** Durable uplink records of a lane from a lane sequence on, in order, in chunks; ends at the
    * durable end. */
   readLane(lane: number, fromLaneSequence: number): AsyncIterable<readonly UplinkRecord[]>;
@@ -76,6 +101,8 @@ export interface UplinkLog {
   onUplink(listener: (records: () => readonly UplinkRecord[]) => void): void;
   /** The core has made the lane durable through this lane sequence: it may be freed. */
   acknowledge(lane: number, throughLaneSequence: number): void;
+  /** What this edge has had of others, by where it entered. */
+  readonly seen: SeenSources;
   /** Where the downlink of a lane stands, by what is durable here. */
   downlinkPosition(lane: number): { readonly logEpoch: string; readonly position: number };
   /** A new link begins: where each lane stands by the core's word. */
@@ -85,6 +112,24 @@ export interface UplinkLog {
   notePosition(lane: number, at: { readonly logEpoch: string; readonly position: number }): void;
   /** Durable uplink records above the acknowledged ones. */
   readonly backlog: number;
+  backlogOf(lane: number): number;
+  /** What the lane is for, by the lane map in force. */
+  priorityOf(lane: number): 'high' | 'normal' | 'bulk';
+  /** How far a publication of this epoch has come; null for a sequence that was not given out. */
+  stageOf(lane: number, laneSequence: number): 'spooled' | 'sent' | 'acknowledged' | null;
   /** Bytes on disk. */
   readonly bytes: number;
+}
+
+/** The edge's broker, for sessions within the process. */
+export interface LocalDoor {
+  /** A connection as a device has one; it speaks MQTT, and is let in under any client identifier. */
+  connect(): Duplex;
+  /** What the session of this client identifier is subscribed to. */
+  filtersOf(clientId: string): readonly string[];
+  /** Publications that wait for it. */
+  queuedOf(clientId: string): number;
+  /** Packet identifiers of QoS 2 that the client has not released are free again: whoever gave them
+   * has forgotten them. Durable when it resolves. */
+  forgetReceived(clientId: string): Promise<void>;
 }

@@ -1,105 +1,129 @@
 /**
- * The lanes' side of the spool: which sequences go up on each lane, which of them the core has made
- * durable, and where the downlink of each lane stands.
+ * The lanes' side of the spool: which lane each topic goes up on, which places of each lane the core
+ * has made durable, which of these are retained, and where the downlink of each lane stands.
  */
-import { laneCount } from '../base/limits.ts';
+import { laneCount, uplinkLanesMax } from '../base/limits.ts';
+import { LaneBarriers } from './lane-barriers.ts';
+import { createLaneMap, type LaneMap } from './lane-map.ts';
 import type { LaneStart } from './ports.ts';
-import type { SpoolRecord } from './spool-record.ts';
+import { SeenSources } from './seen-sources.ts';
+import { SegmentStarts } from './segment-starts.ts';
+import { SpoolLane } from './spool-lane.ts';
+import type { SpoolRecord, StateRecord } from './spool-record.ts';
 
-interface Lane {
-  /** The last lane sequence given out. */
-  newest: number;
-  /** The last lane sequence that is on disk. */
-  durable: number;
-  /** The last lane sequence that was sent, or that an earlier run left. */
-  sent: number;
-  /** Spool sequences of what the core has not acknowledged; the first is `newest - length + 1`.
-   * Negative for a place whose record is damaged: the sequence that the log is still needed from. */
-  unacknowledged: number[];
-  /** How many at the head of `unacknowledged` are done with; cut off now and then. */
-  head: number;
-}
+/** Before lanes could be counted otherwise: the map of a spool that names none. */
+const earlierMapId = createLaneMap(laneCount).id;
 
 export class SpoolLanes {
-  readonly #lanes: Lane[] = Array.from({ length: laneCount }, () => ({
-    newest: 0,
-    durable: 0,
-    sent: 0,
-    unacknowledged: [],
-    head: 0,
-  }));
+  readonly seen = new SeenSources();
+  readonly #lanes = Array.from({ length: uplinkLanesMax }, () => new SpoolLane());
+  readonly #starts = new SegmentStarts();
+  readonly #barriers = new LaneBarriers();
+  #map: LaneMap;
+  /** What was accepted from this spool sequence on went by the map. */
+  #mapSince = 0;
+  /** What the newest state record found on start says. */
+  #found: StateRecord | null = null;
   logEpoch = '';
   readonly positions: number[] = new Array(laneCount).fill(0);
   /** What came down and was appended, which may not be noted in `positions` yet. */
   readonly #appended: number[] = new Array(laneCount).fill(0);
 
+  constructor(map: LaneMap) {
+    this.#map = map;
+  }
+
+  get map(): LaneMap {
+    return this.#map;
+  }
+
+  /** Lanes that something goes up on, or may be asked for again. */
+  get laneCount(): number {
+    const last = this.#lanes.findLastIndex(({ newest, oldest }) => newest >= oldest);
+    return Math.max(this.#map.laneCount, last + 1);
+  }
+
+  /** Another map from here on, whose first record may have this sequence; false when it is the one in
+   * force. What it brings about is to be written down before any record behind it. Throws
+   * `overloaded`. */
+  applyMap(map: LaneMap, sequence: number): boolean {
+    const isSame = this.#map.id === map.id;
+    if (!isSame) this.#turnAt(sequence);
+    this.#map = map;
+    return !isSame;
+  }
+
   /** The next places on a lane, taken by what has these spool sequences; answers the first. */
   assign(lane: number, sequence: number, count: number): number {
-    const state = this.#lane(lane);
-    const first = state.newest + 1;
-    state.newest += count;
-    for (let i = 0; i < count; i++) state.unacknowledged.push(sequence + i);
-    return first;
+    return this.#lane(lane).assign(sequence, count);
+  }
+
+  /** A segment begins with this sequence; everything before it is on disk. */
+  beginSegment(sequence: number): void {
+    this.#starts.begin({ sequence, places: this.#lanes.map(({ durable }) => durable + 1) });
   }
 
   /** What a record found on start says of the lanes; called in log order. */
   restoreFrom(record: SpoolRecord, sequence: number): void {
     if (record.kind === 'state') {
-      this.#restoreCounters(record.laneSequences, sequence);
-      this.logEpoch = record.logEpoch;
-      for (let lane = 0; lane < laneCount; lane++) {
-        this.positions[lane] = record.positions[lane] ?? 0;
-      }
+      this.#restoreState(record, sequence);
       return;
     }
     if (record.kind !== 'publication') return;
     const { direction, lane, place } = record;
-    if (direction === 'up') this.#restore(lane, place, sequence);
-    if (direction === 'down') this.positions[lane] = Math.max(this.positions[lane] ?? 0, place);
-  }
-
-  /** A record found on start: its place was given out by an earlier run. */
-  #restore(lane: number, place: number, sequence: number): void {
-    this.#restoreThrough(lane, place - 1, sequence);
-    const state = this.#lane(lane);
-    state.newest = place;
-    state.durable = place;
-    state.sent = place;
-    state.unacknowledged.push(sequence);
-  }
-
-  /** Counters found on start, in the record of this sequence. */
-  #restoreCounters(laneSequences: readonly number[], sequence: number): void {
-    for (const [lane, newest] of laneSequences.entries()) {
-      if (lane < laneCount) this.#restoreThrough(lane, newest, sequence);
+    if (direction === 'up') this.#lane(lane).restore(place, sequence);
+    if (direction === 'down') {
+      this.positions[lane] = Math.max(this.positions[lane] ?? 0, place);
+      const { from } = record;
+      if (from !== null) this.seen.restore(from.source, lane, from.sequence);
     }
+  }
+
+  /** Everything was found; the next record will have this sequence. */
+  restored(nextSequence: number): void {
+    const found = this.#found;
+    for (const [lane, state] of this.#lanes.entries()) {
+      const acknowledged = found?.acknowledged[lane] ?? 0;
+      state.restored({ acknowledged, oldest: found?.oldest[lane] ?? 0 });
+    }
+    this.#barriers.restore(found?.barriers ?? []);
+    this.#barriers.update((lane) => this.acknowledgedOf(lane));
+    this.#mapSince = found?.mapSince ?? 0;
+    if ((found?.mapId || earlierMapId) !== this.#map.id) this.#turnAt(nextSequence);
   }
 
   markDurable(lane: number, place: number): void {
     this.#lane(lane).durable = place;
   }
 
-  acknowledge(lane: number, through: number): void {
-    const state = this.#lane(lane);
-    const oldest = this.oldestOf(lane);
-    const done = Math.min(through, state.durable) - oldest + 1;
-    if (done <= 0) return;
-    state.head += done;
-    // What is damaged never goes up: the lane goes on behind it.
-    while ((state.unacknowledged[state.head] ?? 0) < 0) state.head++;
-    if (state.head > 4096 && state.head * 2 > state.unacknowledged.length) {
-      state.unacknowledged = state.unacknowledged.slice(state.head);
-      state.head = 0;
-    }
+  /** True when more may go up than before, on any lane. */
+  acknowledge(lane: number, through: number): boolean {
+    this.#lane(lane).acknowledge(through);
+    return this.#barriers.update((one) => this.acknowledgedOf(one));
+  }
+
+  /** The core has less than it acknowledged; answers how many are to be sent again. */
+  regress(lane: number, through: number): number {
+    const count = this.#lane(lane).regress(through);
+    this.#barriers.update((one) => this.acknowledgedOf(one));
+    return count;
+  }
+
+  acknowledgedOf(lane: number): number {
+    return this.#lane(lane).acknowledged;
   }
 
   oldestOf(lane: number): number {
-    const state = this.#lane(lane);
-    return state.newest - (state.unacknowledged.length - state.head) + 1;
+    return this.#lane(lane).oldest;
   }
 
+  /** The last place that may go up. */
   newestOf(lane: number): number {
-    return this.#lane(lane).durable;
+    return Math.min(this.#lane(lane).durable, this.#barriers.limitOf(lane));
+  }
+
+  get isHeldBack(): boolean {
+    return this.#barriers.isStanding;
   }
 
   sentThrough(lane: number): number {
@@ -111,11 +135,57 @@ export class SpoolLanes {
     state.sent = Math.max(state.sent, through);
   }
 
-  /** Spool sequence of a place on a lane that is not acknowledged. */
-  sequenceOf(lane: number, place: number): number | undefined {
+  /** Where to look for a place of a lane: its spool sequence, or one before it. */
+  sequenceOf(lane: number, place: number): number {
     const state = this.#lane(lane);
-    const sequence = state.unacknowledged[state.head + place - this.oldestOf(lane)];
-    return sequence === undefined ? undefined : Math.abs(sequence);
+    if (place > state.newest) return Number.POSITIVE_INFINITY;
+    return state.sequenceOf(place) ?? this.#starts.sequenceOf(lane, place);
+  }
+
+  /** The lowest spool sequence that the core has not acknowledged; Infinity for none. */
+  lowestPending(): number {
+    let lowest = Number.POSITIVE_INFINITY;
+    for (const [lane, { acknowledged }] of this.#lanes.entries()) {
+      lowest = Math.min(lowest, this.sequenceOf(lane, acknowledged + 1));
+    }
+    return lowest;
+  }
+
+  isPending(topic: string, sequence: number): boolean {
+    if (sequence < this.#mapSince) {
+      // It went by another map: whichever lane it is on.
+      return this.#barriers.isStanding && sequence >= this.lowestPending();
+    }
+    const lane = this.#map.laneFor(topic);
+    return sequence >= this.sequenceOf(lane, this.acknowledgedOf(lane) + 1);
+  }
+
+  get acknowledged(): readonly number[] {
+    return this.#lanes.map((lane) => lane.acknowledged);
+  }
+
+  /** What is below these places is not retained any more; true when that is news. */
+  release(places: readonly number[]): boolean {
+    let isNews = false;
+    for (const [lane, state] of this.#lanes.entries()) {
+      const before = state.oldest;
+      state.release(places[lane] ?? 0);
+      isNews ||= state.oldest > before;
+    }
+    if (isNews) this.#barriers.release((lane) => this.oldestOf(lane));
+    return isNews;
+  }
+
+  /** Whether what is before the segment that begins with this sequence is not retained any more. */
+  isReleased(before: number): boolean {
+    const places = this.#starts.placesOf(before);
+    return places.every((place, lane) => place <= this.oldestOf(lane));
+  }
+
+  /** The segments before the one that begins with this sequence go. */
+  freed(before: number): void {
+    this.release(this.#starts.placesOf(before));
+    this.#starts.freed(before);
   }
 
   /** True when it is news. */
@@ -130,12 +200,6 @@ export class SpoolLanes {
     this.#appended[lane] = Math.max(this.#appended[lane] ?? 0, position);
   }
 
-  /** Positions for a state record: it stands behind everything appended, so that a start which
-   * reads it must not forget that. */
-  get positionsToKeep(): number[] {
-    return this.positions.map((position, lane) => Math.max(position, this.#appended[lane] ?? 0));
-  }
-
   /** True when it is another log than before: positions in the old one mean nothing in it. */
   adoptLog(logEpoch: string): boolean {
     if (this.logEpoch === logEpoch) return false;
@@ -148,7 +212,7 @@ export class SpoolLanes {
   /** True when what is on disk must not stand: another log, or positions that went back. */
   startAt(logEpoch: string, starts: readonly LaneStart[]): boolean {
     let isNews = this.adoptLog(logEpoch);
-    for (const [lane, { position, isSetBack }] of starts.entries()) {
+    for (const [lane, { position, isSetBack }] of starts.slice(0, laneCount).entries()) {
       if (isSetBack) {
         this.positions[lane] = position;
         this.#appended[lane] = position;
@@ -160,48 +224,58 @@ export class SpoolLanes {
     return isNews;
   }
 
-  /** The lowest spool sequence that still has to go up; Infinity for none. */
-  lowestHeld(): number {
-    let lowest = Number.POSITIVE_INFINITY;
-    for (const lane of this.#lanes) {
-      lowest = Math.min(lowest, Math.abs(lane.unacknowledged[lane.head] ?? lowest));
-    }
-    return lowest;
-  }
-
-  isPending(lane: number, sequence: number): boolean {
-    const state = this.#lane(lane);
-    const first = state.unacknowledged[state.head];
-    return first !== undefined && sequence >= Math.abs(first);
-  }
-
   get backlog(): number {
-    return this.#lanes.reduce(
-      (sum, lane) => sum + lane.unacknowledged.length - lane.head - (lane.newest - lane.durable),
-      0,
-    );
+    return this.#lanes.reduce((sum, lane) => sum + lane.durable - lane.acknowledged, 0);
   }
 
-  get laneSequences(): number[] {
-    return this.#lanes.map((lane) => lane.newest);
+  backlogOf(lane: number): number {
+    const { durable, acknowledged } = this.#lane(lane);
+    return durable - acknowledged;
   }
 
-  /** Places up to this one were given out. Those that no record was found for are damaged, unless
-   * they stand before the first that was found: these were freed. */
-  #restoreThrough(lane: number, through: number, sequence: number): void {
-    const state = this.#lane(lane);
-    if (through <= state.newest) return;
-    if (state.unacknowledged.length > 0) {
-      for (let place = state.newest; place < through; place++) state.unacknowledged.push(-sequence);
+  /** The last place that was given out. */
+  givenOut(lane: number): number {
+    return this.#lanes[lane]?.newest ?? 0;
+  }
+
+  stateRecord(isFull: boolean): StateRecord {
+    return {
+      kind: 'state',
+      isFull,
+      laneSequences: this.#lanes.map((lane) => lane.newest),
+      acknowledged: this.acknowledged,
+      oldest: this.#lanes.map((lane) => lane.oldest),
+      mapId: this.#map.id,
+      mapSince: this.#mapSince,
+      barriers: this.#barriers.all,
+      logEpoch: this.logEpoch,
+      // It stands behind everything appended, so that a start which reads it must not forget that.
+      positions: this.positions.map((at, lane) => Math.max(at, this.#appended[lane] ?? 0)),
+      sources: this.seen.take(isFull),
+    };
+  }
+
+  #turnAt(sequence: number): void {
+    this.#barriers.add(this.#lanes.map((lane) => lane.newest));
+    this.#barriers.update((lane) => this.acknowledgedOf(lane));
+    this.#mapSince = sequence;
+  }
+
+  #restoreState(record: StateRecord, sequence: number): void {
+    for (const [lane, newest] of record.laneSequences.entries()) {
+      this.#lanes[lane]?.restoreThrough(newest, sequence);
     }
-    state.newest = through;
-    state.durable = through;
-    state.sent = through;
+    this.logEpoch = record.logEpoch;
+    for (let lane = 0; lane < laneCount; lane++) {
+      this.positions[lane] = record.positions[lane] ?? 0;
+    }
+    this.seen.restoreAll(record.sources);
+    this.#found = record;
   }
 
-  #lane(lane: number): Lane {
+  #lane(lane: number): SpoolLane {
     const state = this.#lanes[lane];
-    if (state === undefined) throw new RangeError(`lane ${lane} of ${laneCount}`);
+    if (state === undefined) throw new RangeError(`lane ${lane} of ${uplinkLanesMax}`);
     return state;
   }
 }

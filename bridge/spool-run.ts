@@ -69,5 +69,6 @@ export function decodeRun(body: Buffer): PublicationRecord[] {
     place: place === 0 ? 0 : place + index,
     clientId,
     packetId: packetIds?.[index] ?? 0,
+    from: null,
   }));
 }

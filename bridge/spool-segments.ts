@@ -15,6 +15,7 @@ const chunkRecords = 500;
 
 export class SpoolSegments {
   readonly #directory: string;
+  readonly #bytesMax: number;
   readonly #segmentBytes: number;
   readonly #isSynced: boolean;
   readonly #segments: SpoolSegment[] = [];
@@ -27,6 +28,7 @@ export class SpoolSegments {
   }) {
     this.#isSynced = options.isSynced;
     this.#directory = options.directory;
+    this.#bytesMax = options.bytesMax;
     this.#segmentBytes = Math.min(segmentBytesMax, options.bytesMax / segmentsMin);
   }
 
@@ -37,6 +39,11 @@ export class SpoolSegments {
   /** The first sequence of the segment being written. */
   get activeFrom(): number {
     return this.#segments.at(-1)?.firstSequence ?? 1;
+  }
+
+  /** Room for one more segment below the bound. */
+  get bytesBeforeFull(): number {
+    return this.#bytesMax - this.#segmentBytes;
   }
 
   get count(): number {
@@ -50,6 +57,7 @@ export class SpoolSegments {
    */
   async recover(
     visit: (scanned: ScannedRecord) => void,
+    begin: (firstSequence: number) => void,
   ): Promise<{ nextSequence: number; lost: number }> {
     let nextSequence = 1;
     let lost = 0;
@@ -58,6 +66,7 @@ export class SpoolSegments {
       const next = names[index + 1];
       const stopSequence =
         next === undefined ? Number.POSITIVE_INFINITY : Number.parseInt(next, 10);
+      begin(Number.parseInt(name, 10));
       const segment = await SpoolSegment.recover(this.#directory, name, { stopSequence, visit });
       if (index > 0) lost += Math.max(0, segment.firstSequence - nextSequence);
       nextSequence = Math.max(nextSequence, segment.nextSequence);
@@ -85,14 +94,20 @@ export class SpoolSegments {
     await (this.#segments.at(-1) as SpoolSegment).append(records, this.#isSynced);
   }
 
-  /** Frees every segment, but the last, that holds nothing from `lowest` on. */
-  async free(lowest: number): Promise<void> {
-    while (this.#segments.length > 1) {
-      const [oldest, next] = this.#segments as [SpoolSegment, SpoolSegment];
-      if (next.firstSequence > lowest) return;
-      this.#segments.shift();
-      await oldest.remove();
+  /** The segments, oldest first, that hold nothing from `lowest` on; never the last. */
+  before(lowest: number): { readonly end: number; readonly bytes: number }[] {
+    const found: { end: number; bytes: number }[] = [];
+    for (const [index, { bytes }] of this.#segments.entries()) {
+      const end = this.#segments[index + 1]?.firstSequence ?? Number.POSITIVE_INFINITY;
+      if (end > lowest) break;
+      found.push({ end, bytes });
     }
+    return found;
+  }
+
+  /** Frees the oldest segment. */
+  async freeOldest(): Promise<void> {
+    await this.#segments.shift()?.remove();
   }
 
   /** Visits the record of this sequence and those after it until `visit` answers false. */

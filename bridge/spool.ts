@@ -1,20 +1,20 @@
 /**
  * The edge's log of accepted messages: append-only segments, one fdatasync for everything that
- * waits. What is appended is durable when `onDurable` says so, never before.
+ * waits. What is appended is durable when `onDurable` says so; when `isVolatile`, at once.
  *
  * A segment is freed when everything in it is past every holder: the core's watermark for what
- * goes up, and whoever registered with `addHolder` for what is still needed here. State records
- * carry the lanes' counters, and the newest one on disk is a holder too, so that freeing loses none.
+ * goes up, and whoever registered with `addHolder` for what is still needed here; the newest full
+ * state record, which carries the lanes' counters, is one too. After that it is retained for a while.
  */
 import { mkdir } from 'node:fs/promises';
-import type { Clock } from '../base/clock.ts';
 import { messageOf, TrunklineError } from '../base/errors.ts';
-import type { Logger } from '../base/log.ts';
-import type { Counter, Metrics } from '../base/metrics.ts';
+import { laneCount } from '../base/limits.ts';
+import type { Counter } from '../base/metrics.ts';
 import type { Publication } from '../base/publication.ts';
-import { laneOf } from '../base/topic.ts';
-import { type CommitBounds, GroupCommit, writtenBehind } from './group-commit.ts';
+import { GroupCommit, writtenBehind } from './group-commit.ts';
+import { createLaneMap, type LaneMap } from './lane-map.ts';
 import { Saturation } from './saturation.ts';
+import { createSpoolCounters } from './spool-counters.ts';
 import {
   entriesOf,
   epochOfEntry,
@@ -24,47 +24,34 @@ import {
 } from './spool-entry.ts';
 import { SpoolEpoch } from './spool-epoch.ts';
 import { SpoolLanes } from './spool-lanes.ts';
+import type { SpoolOptions, SpoolParts } from './spool-options.ts';
 import { goesUp, type Pending, uplinkRecords } from './spool-pending.ts';
 import { encodeRecord } from './spool-record.ts';
 import { SpoolSegments } from './spool-segments.ts';
+import { SpoolSpace } from './spool-space.ts';
 import { SpoolUplink } from './spool-uplink.ts';
 
 const tidyMs = 1_000;
 
-export interface SpoolParts {
-  readonly log: Logger;
-  readonly metrics: Metrics;
-  readonly clock: Clock;
-}
-
-export interface SpoolOptions {
-  readonly directory: string;
-  /** Size on disk past which publishers pause. */
-  readonly bytesMax: number;
-  /** `disk`: durable when it is on disk. `memory`: taken for durable at once, written behind. */
-  readonly durability?: 'disk' | 'memory';
-  /** How long a commit waits for more to come, and the bytes past which it does not. */
-  readonly commit?: CommitBounds;
-}
-
 export class Spool {
   /** What goes up, and where the downlink stands: the lanes' side. */
   readonly uplink: SpoolUplink;
-  /** Nobody waits for the disk: what is appended counts as kept. */
   readonly isVolatile: boolean;
   readonly #parts: SpoolParts;
   readonly #saturation: Saturation;
   readonly #lost: Counter;
-  readonly #lanes = new SpoolLanes();
+  readonly #lanes: SpoolLanes;
   readonly #segments: SpoolSegments;
+  readonly #space: SpoolSpace;
   readonly #commit: GroupCommit<Pending>;
   readonly #holders: (() => number)[] = [];
   readonly #durableListeners: ((through: number) => void)[] = [];
   readonly #reliefListeners: (() => void)[] = [];
   #nextSequence = 1;
   #durableThrough = 0;
-  /** Sequence of the newest state record on disk. */
+  /** Sequence of the newest full state record on disk. */
   #stateThrough = 0;
+  #needsFullState = true;
   #isPositionDirty = true;
   #isClosed = false;
   #stopTidying: () => void = () => {};
@@ -75,50 +62,46 @@ export class Spool {
     this.#saturation = new Saturation(options.bytesMax);
     this.isVolatile = options.durability === 'memory';
     this.#segments = new SpoolSegments({ ...options, isSynced: !this.isVolatile });
-    const lanes = this.#lanes;
+    const lanes = new SpoolLanes(options.laneMap ?? createLaneMap(laneCount));
+    this.#lanes = lanes;
+    this.#space = new SpoolSpace({ ...parts, lanes, segments: this.#segments }, options.retain);
+    const counters = createSpoolCounters(parts.metrics, {
+      bytes: () => this.#segments.bytes,
+      backlog: () => lanes.backlog,
+    });
+    this.#lost = counters.lost;
     this.uplink = new SpoolUplink(
       epoch,
-      { lanes, segments: this.#segments },
+      { lanes, segments: this.#segments, books: counters.books },
       {
+        append: (entry) => this.append(entry),
         durableThrough: () => this.#durableThrough,
         newLog: () => this.#appendState(),
         positionMoved: () => {
           this.#isPositionDirty = true;
         },
+        regressed: (lane, count) => {
+          counters.replayed.add(count);
+          this.#space.forget();
+          parts.log.warn(
+            { lane, count },
+            'the core lost what it had acknowledged, it goes up again',
+          );
+        },
       },
-    );
-    const { metrics, log } = parts;
-    const commits = metrics.counter('trunkline_spool_commits_total', 'Group commits of the spool.');
-    const failures = metrics.counter(
-      'trunkline_spool_failures_total',
-      'Writes of the spool that failed and were tried again.',
-    );
-    this.#lost = metrics.counter(
-      'trunkline_spool_lost_total',
-      'Records of the spool that were found damaged at the start, and are lost.',
     );
     const commitParts = { ...parts, bounds: this.isVolatile ? writtenBehind : options.commit };
     this.#commit = new GroupCommit<Pending>(commitParts, {
       write: async (group, afresh) => {
         await this.#write(group, afresh);
-        commits.add();
+        counters.commits.add();
       },
       committed: (items) => this.#announce(items),
       failed: (error) => {
-        failures.add();
-        log.error({ err: error }, 'spool write failed, nothing is on disk until it succeeds');
+        counters.failures.add();
+        parts.log.error({ err: error }, 'spool write failed, nothing is on disk until it succeeds');
       },
     });
-    metrics.gauge(
-      'trunkline_spool_bytes',
-      'Bytes of the spool on disk.',
-      () => this.#segments.bytes,
-    );
-    metrics.gauge(
-      'trunkline_spool_backlog',
-      'Spooled publications that the core has not made durable.',
-      () => this.#lanes.backlog,
-    );
   }
 
   /** Recovers what earlier runs left. Throws `data-unwritable` or `spool-corrupt`. */
@@ -168,12 +151,18 @@ export class Spool {
     const count = entry.kind === 'run' ? entry.run.count : 1;
     const sequence = this.#nextSequence;
     this.#nextSequence += count;
-    const record = recordOf(entry, (lane) => this.#lanes.assign(lane, sequence, count));
+    const assign = (lane: number) => this.#lanes.assign(lane, sequence, count);
+    const record = recordOf(entry, this.#lanes.map, assign);
     if (record.kind === 'publication' && record.direction === 'down') {
       this.#lanes.noteAppended(record.lane, record.place);
     }
     this.#enqueue({ sequence, count, record, bytes: encodeRecord(record) });
     return sequence;
+  }
+
+  /** Other lanes from here on: see LaneMap. Throws `overloaded` when too many changes wait. */
+  applyLaneMap(map: LaneMap): void {
+    if (this.#lanes.applyMap(map, this.#nextSequence)) this.#appendState();
   }
 
   onDurable(listener: (through: number) => void): void {
@@ -188,9 +177,12 @@ export class Spool {
     this.#holders.push(lowest);
   }
 
-  /** Whether the core still has to make this publication durable. */
+  get lowestPending(): number {
+    return this.#lanes.lowestPending();
+  }
+
   isUplinkPending(topic: string, sequence: number): boolean {
-    return this.#lanes.isPending(laneOf(topic), sequence);
+    return this.#lanes.isPending(topic, sequence);
   }
 
   /** Publications and releases from a sequence on, up to what is durable now. */
@@ -226,9 +218,9 @@ export class Spool {
   }
 
   #appendState(): void {
-    const { laneSequences, logEpoch, positionsToKeep: positions } = this.#lanes;
+    const record = this.#lanes.stateRecord(this.#needsFullState);
     this.#isPositionDirty = false;
-    const record = { kind: 'state', laneSequences, logEpoch, positions } as const;
+    this.#needsFullState = false;
     const sequence = this.#nextSequence++;
     this.#enqueue({ sequence, count: 1, record, bytes: encodeRecord(record) });
   }
@@ -242,17 +234,20 @@ export class Spool {
   async #write(group: readonly Pending[], afresh: boolean): Promise<void> {
     // After a failed fdatasync the pages of that segment can't be trusted: begin another.
     if (afresh || this.#segments.isFull) {
-      await this.#segments.startAfresh((group[0] as Pending).sequence);
+      const { sequence } = group[0] as Pending;
+      await this.#segments.startAfresh(sequence);
+      this.#lanes.beginSegment(sequence);
       this.#isPositionDirty = true;
+      this.#needsFullState = true;
     }
     await this.#segments.write(group);
   }
 
   #announce(items: readonly Pending[]): void {
     for (const { record, sequence, count } of items) {
-      if (record.kind === 'state') this.#stateThrough = sequence;
+      if (record.kind === 'state' && record.isFull) this.#stateThrough = sequence;
       if (!goesUp(record)) continue;
-      this.#lanes.markDurable(record.lane, record.place + count - 1);
+      this.uplink.markDurable(record.lane, { through: record.place + count - 1, count });
     }
     const last = items.at(-1) as Pending;
     this.#durableThrough = last.sequence + last.count - 1;
@@ -262,7 +257,7 @@ export class Spool {
   }
 
   #updateSaturation(): void {
-    const change = this.#saturation.update(this.#segments.bytes, this.#commit.waitingBytes);
+    const change = this.#saturation.update(this.#space.bytesHeld, this.#commit.waitingBytes);
     if (change === 'began' && this.#saturation.isFull) {
       this.#parts.log.warn({ bytes: this.#segments.bytes }, 'spool full, publishers wait');
     }
@@ -272,11 +267,12 @@ export class Spool {
   /** Notes the downlink positions, and frees segments that nobody needs. */
   async #tidy(): Promise<void> {
     if (this.#isClosed) return;
+    if (this.#space.note()) this.#isPositionDirty = true;
     if (this.#isPositionDirty) this.#appendState();
-    let lowest = Math.min(this.#stateThrough, this.#lanes.lowestHeld());
+    let lowest = Math.min(this.#stateThrough, this.#lanes.lowestPending());
     for (const holder of this.#holders) lowest = Math.min(lowest, holder());
     try {
-      await this.#segments.free(lowest);
+      await this.#space.free(lowest);
     } catch (error) {
       this.#parts.log.error({ err: error }, 'spool segment cannot be removed');
     }
@@ -285,10 +281,14 @@ export class Spool {
 
   async #recover(): Promise<void> {
     const { log } = this.#parts;
-    const { nextSequence, lost } = await this.#segments.recover(({ sequence, record }) =>
-      this.#lanes.restoreFrom(record, sequence),
+    const { nextSequence, lost } = await this.#segments.recover(
+      ({ sequence, record }) => this.#lanes.restoreFrom(record, sequence),
+      (firstSequence) => this.#lanes.beginSegment(firstSequence),
     );
     this.#nextSequence = nextSequence;
+    this.#lanes.restored(nextSequence);
+    this.uplink.restored();
+    this.#lanes.beginSegment(nextSequence);
     this.#lost.add(lost);
     if (lost > 0) log.error({ lost }, 'spool damaged, records between whole ones are lost');
     this.#durableThrough = this.#nextSequence - 1;

@@ -4,6 +4,7 @@
  */
 import type { Clock } from '../base/clock.ts';
 import type { Limits } from '../base/config.ts';
+import { innerClientPrefix, isInnerClient } from '../base/inner-client.ts';
 import type { Logger } from '../base/log.ts';
 import type { CounterFamily, Metrics } from '../base/metrics.ts';
 import { topicNameFault } from '../base/topic.ts';
@@ -15,6 +16,7 @@ import type { Connection } from './connection/connection.ts';
 import type { CloseReason } from './connection/connection-port.ts';
 import type { Refusal } from './connection/dialect.ts';
 import { connackCodes } from './connection/frames.ts';
+import { innerListener } from './listeners.ts';
 import { reasonCodes } from './mqtt5/reason-codes.ts';
 import type { Session } from './session.ts';
 import type { Sessions } from './sessions.ts';
@@ -79,6 +81,13 @@ export class Admission {
       });
     }
     if (packet.clientId === '') packet.clientId = this.#parts.assignClientId();
+    if (isInnerClient(packet.clientId) && connection.listener !== innerListener) {
+      return this.#refuse(connection, 'client-id-reserved', {
+        returnCode: connackCodes.identifierRejected,
+        reasonCode: reasonCodes.clientIdentifierNotValid,
+        reasonString: `Client identifiers that begin with ${innerClientPrefix} are the server's own.`,
+      });
+    }
     const request = connection.request ?? this.#requestOf(packet);
     const refusal = request.will === null ? null : this.#willRefusal(request, request.will);
     if (refusal !== null) return this.#refuse(connection, 'will-invalid', refusal);
@@ -91,7 +100,10 @@ export class Admission {
     const request = this.#requests.get(connection);
     if (request === undefined) return connackCodes.serverUnavailable;
     const { clientId, username, password, cleanStart } = request;
-    const isKnown = request.isAuthenticated || this.#parts.authenticate(username, password);
+    const isKnown =
+      connection.listener === innerListener ||
+      request.isAuthenticated ||
+      this.#parts.authenticate(username, password);
     if (!isKnown) {
       this.#count('credentials', connection);
       return connackCodes.badCredentials;

@@ -3,6 +3,7 @@
  * connection, admission, inbox, acceptance, routing, outbox; and close in reverse.
  */
 import { join } from 'node:path';
+import { type Duplex, duplexPair } from 'node:stream';
 import type { Clock } from '../base/clock.ts';
 import type { Config } from '../base/config.ts';
 import type { Ledger } from '../base/ledger.ts';
@@ -17,12 +18,16 @@ import { Connection } from './connection/connection.ts';
 import type { CloseReason } from './connection/connection-port.ts';
 import { hostHooks } from './host-hooks.ts';
 import { Inbox } from './inbox.ts';
-import { type Arrival, type Doors, Listeners, type OpenDoors } from './listeners.ts';
+import { type Arrival, type Doors, innerListener, Listeners, type OpenDoors } from './listeners.ts';
 import type { LocalDelivery, MessageLog, SessionListener, Uplink } from './ports.ts';
 import { recover } from './recovery.ts';
 import { StateStore } from './store/state-store.ts';
 
 const sweepMs = 1_000;
+
+interface InnerArrival extends Omit<Arrival, 'listener'> {
+  readonly listener: typeof innerListener;
+}
 
 export interface DeviceBrokerParts {
   readonly log: Logger;
@@ -98,9 +103,38 @@ export class DeviceBroker {
     return this.#doors?.ports ?? new Map();
   }
 
+  /** For sessions within the process. */
+  readonly innerDoor = {
+    connect: (): Duplex => {
+      const [near, far] = duplexPair();
+      this.#arrive({ socket: far, listener: innerListener, remoteAddress: '' });
+      return near;
+    },
+    filtersOf: (clientId: string): readonly string[] => [
+      ...(this.#joined.sessions.get(clientId)?.subscriptions.keys() ?? []),
+    ],
+    queuedOf: (clientId: string): number => {
+      const outbox = this.#joined.sessions.get(clientId)?.outbox;
+      return outbox === undefined ? 0 : outbox.queuedCount + outbox.inflightCount;
+    },
+    forgetReceived: async (clientId: string): Promise<void> => {
+      const session = this.#joined.sessions.get(clientId);
+      for (const packetId of [...(session?.received.keys() ?? [])]) session?.release(packetId);
+      await this.#store.commit();
+    },
+  };
+
   readonly localDelivery: LocalDelivery = {
     deliver: (from, items) => this.#joined.downlink.deliver(from, items),
     wantedFilters: () => this.#joined.router.wantedFilters(),
+    beginRetainedSync: (isKnownLog) => {
+      const finish = this.#joined.router.beginRetainedSync(isKnownLog);
+      return (confirmed) => {
+        finish(confirmed).catch((error: unknown) => {
+          this.#parts.log.error({ err: error }, 'retained messages cannot be compared');
+        });
+      };
+    },
     sessions: () => [...this.#joined.sessions].map((session) => session.fact()),
     stats: () => ({
       receivedMessages: this.#parts.ledger.acceptedCount,
@@ -160,7 +194,7 @@ export class DeviceBroker {
     this.#stops = [clock.every(sweepMs, () => this.#sweep()), this.#joined.feed.start()];
   }
 
-  #arrive({ socket, listener, remoteAddress }: Arrival): void {
+  #arrive({ socket, listener, remoteAddress }: Arrival | InnerArrival): void {
     const { limits } = this.#config;
     if (this.#isClosing || this.#connections.size >= limits.connections) {
       this.#closed.by('overloaded').add();

@@ -4,6 +4,7 @@
  * what was seen before.
  */
 import type { Publication } from '../base/publication.ts';
+import type { SourcePlace } from '../base/source.ts';
 import type { Acceptance } from './acceptance.ts';
 import type { Retained } from './routing/retained.ts';
 import type { Router } from './routing/router.ts';
@@ -17,6 +18,7 @@ export interface DownlinkParts {
 interface Item {
   readonly publication: Publication;
   readonly position: number;
+  readonly from: SourcePlace | null;
 }
 
 export class Downlink {
@@ -38,23 +40,25 @@ export class Downlink {
       return;
     }
     // All of them, so that their order holds.
-    await Promise.all(items.map((item) => this.#spool(from, item)));
+    let before = Promise.resolve();
+    for (const item of items) {
+      if (item.position > 0) before = this.#spool(from, item);
+      else if (item.publication.retain) before = before.then(() => this.#route(item));
+      else this.#route(item);
+    }
+    await before;
   }
 
   #route({ publication, position }: Item): void {
     // Retained without a position answers our new interest: it is state, not news.
-    if (publication.retain && position === 0) this.#parts.retained.set(publication, 0);
+    if (publication.retain && position === 0) this.#parts.retained.confirm(publication);
     else this.#parts.router.route(publication, fromElsewhere);
   }
 
   #spool(from: { lane: number; logEpoch: string }, item: Item): Promise<void> {
-    const { publication, position } = item;
-    if (position === 0) {
-      this.#route(item);
-      return Promise.resolve();
-    }
+    const { from: entered, publication, position } = item;
     const { lane, logEpoch } = from;
-    const source = { kind: 'trunk', lane, logEpoch, position } as const;
+    const source = { kind: 'trunk', lane, logEpoch, position, from: entered } as const;
     return new Promise((resolve) => {
       const from = { source, clientId: '', packetId: 0, publisher: null };
       this.#parts.acceptance.publish(publication, from, resolve);

@@ -24,6 +24,9 @@ const backlog = 4096;
 
 export type ListenerName = 'mqtt' | 'mqtts' | 'ws' | 'wss';
 
+/** Of connections within the process. */
+export const innerListener = 'inner';
+
 /** A stream that a device opened. */
 export interface Arrival {
   readonly socket: Duplex;

@@ -1,5 +1,6 @@
 /** What the broker needs from outside; `cli/` connects it to the bridge. */
 import type { Publication } from '../base/publication.ts';
+import type { SourcePlace } from '../base/source.ts';
 import type { Session } from '../proto/gen/trunkline/v1/session.ts';
 import type { Run } from '../proto/run.ts';
 
@@ -12,6 +13,8 @@ export type SpoolSource =
       readonly logEpoch: string;
       readonly lane: number;
       readonly position: number;
+      /** Where it entered; null when the core did not tell. */
+      readonly from: SourcePlace | null;
     };
 
 /** A publication on its way into the log. */
@@ -70,11 +73,16 @@ export interface MessageLog {
   read(fromSequence: number): AsyncIterable<readonly LoggedEntry[]>;
   /** One publication by its sequence; null when the log no longer has it. */
   get(sequence: number): Promise<Publication | null>;
+  /** The lowest sequence that the core may still have to make durable; Infinity for none. */
+  readonly lowestPending: number;
   /** Whether the core still has to make this publication durable. */
   isUplinkPending(topic: string, sequence: number): boolean;
   /** The log keeps everything from the lowest sequence that any holder names. */
   addHolder(lowest: () => number): void;
 }
+
+/** Whether the core has told what it holds for a topic; `isOwn`: for what was published here. */
+export type Confirmed = (topic: string, isOwn: boolean) => boolean;
 
 /** The broker's way up to the core. */
 export interface Uplink {
@@ -82,9 +90,9 @@ export interface Uplink {
   wants(topic: string): boolean;
   /** A publication of QoS 0 that is not retained. Never waits. */
   offer(publication: Publication): void;
-  /** The first session here wants the filter. Resolves true when the core's retained messages for
-   * it have arrived, false when no core answers in time. */
-  want(filter: string): Promise<boolean>;
+  /** The first session here wants the filter. Resolves when the core's retained messages for it have
+   * arrived, with what it has confirmed by them; with null when no core answers in time. */
+  want(filter: string): Promise<Confirmed | null>;
   /** The last session here gave up the filter. */
   unwant(filter: string): void;
 }
@@ -99,9 +107,14 @@ export interface SessionListener {
 export interface LocalDelivery {
   deliver(
     from: { readonly lane: number; readonly logEpoch: string },
-    items: readonly { readonly publication: Publication; readonly position: number }[],
+    items: readonly {
+      readonly publication: Publication;
+      readonly position: number;
+      readonly from: SourcePlace | null;
+    }[],
   ): Promise<void>;
   wantedFilters(): Iterable<string>;
+  beginRetainedSync(isKnownLog: boolean): (confirmed: Confirmed | null) => void;
   sessions(): Iterable<Session>;
   stats(): {
     receivedMessages: number;

@@ -4,6 +4,7 @@
  */
 import type { Clock } from '../base/clock.ts';
 import type { Limits } from '../base/config.ts';
+import { isInnerClient } from '../base/inner-client.ts';
 import type { Ledger } from '../base/ledger.ts';
 import type { Logger } from '../base/log.ts';
 import type { Parking } from './parking.ts';
@@ -39,6 +40,8 @@ export interface SessionClaim {
 export class Sessions implements Iterable<Session> {
   readonly #parts: SessionsParts;
   readonly #limits: Limits;
+  /** Of sessions within the process. */
+  readonly #innerLimits: Limits;
   readonly #sessions = new Map<string, Session>();
   /** Their messages could not be read back: to be tried again. */
   readonly #stalled = new Set<Session>();
@@ -46,6 +49,13 @@ export class Sessions implements Iterable<Session> {
   constructor(parts: SessionsParts, limits: Limits) {
     this.#parts = parts;
     this.#limits = limits;
+    const { foreign_queue_messages: countMax, foreign_queue_bytes: bytesMax } = limits;
+    this.#innerLimits = {
+      ...limits,
+      queue_messages: countMax,
+      queue_bytes: bytesMax,
+      inflight: 1_000,
+    };
   }
 
   get count(): number {
@@ -155,9 +165,11 @@ export class Sessions implements Iterable<Session> {
     }
   }
 
-  #isExpired({ connection, disconnectedAt, expirySeconds }: Session): boolean {
+  #isExpired({ clientId, connection, disconnectedAt, expirySeconds }: Session): boolean {
     // 0: let in, and its connection is on the way.
     if (connection !== null || disconnectedAt === 0) return false;
+    // It waits for another broker as long as the configuration names that.
+    if (isInnerClient(clientId)) return false;
     return disconnectedAt + expirySeconds * 1_000 <= this.#parts.clock.now();
   }
 
@@ -214,7 +226,7 @@ export class Sessions implements Iterable<Session> {
     const session: Session = new Session(
       identity,
       { clock, ledger, journal, read, onLost, onFailure },
-      this.#limits,
+      isInnerClient(identity.clientId) ? this.#innerLimits : this.#limits,
     );
     this.#sessions.set(identity.clientId, session);
     return session;

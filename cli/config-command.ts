@@ -37,6 +37,10 @@ function masked(config: Config): Config {
   const mask = (token: string) => (token === '' ? '' : secretMark);
   return {
     ...config,
+    edge: {
+      ...config.edge,
+      foreign: config.edge.foreign.map((one) => ({ ...one, password: mask(one.password) })),
+    },
     trunk: { ...config.trunk, token: mask(config.trunk.token) },
     gateway: { ...config.gateway, token: mask(config.gateway.token) },
     http: { ...config.http, token: mask(config.http.token) },

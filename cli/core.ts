@@ -22,6 +22,7 @@ export function coreCommand(args: string[], io: CommandIo): Promise<number> {
         'limits.log_seconds',
         'limits.gateway_devices',
       ],
+      drainMs: (config) => config.core.drain_seconds * 1_000,
       open: (parts, config) => Core.open({ ...parts, softwareVersion: softwareVersion() }, config),
     },
     args,

@@ -2,14 +2,18 @@
  * The parts of an edge, joined: the spool, the bridge to a core, and the broker for devices. Alone in
  * its process, or one of the workers of a machine.
  */
+import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Config } from '../base/config.ts';
 import { Ledger } from '../base/ledger.ts';
 import type { Readiness } from '../base/status-server.ts';
 import { Bridge } from '../bridge/bridge.ts';
+import { ForeignBridges } from '../bridge/foreign/foreign-bridges.ts';
+import { EdgeRules } from '../bridge/rules/edge-rules.ts';
 import { Spool } from '../bridge/spool.ts';
 import { DeviceBroker } from '../broker/device-broker.ts';
 import type { OpenDoors } from '../broker/listeners.ts';
+import type { ForeignStats } from '../proto/gen/trunkline/v1/trunk.ts';
 import type { TierParts } from './tier.ts';
 import { softwareVersion } from './version.ts';
 
@@ -22,12 +26,16 @@ export class EdgeStack {
   readonly #opened: { close(): Promise<void> }[];
   readonly #bridge: Bridge;
   readonly #broker: DeviceBroker;
+  readonly #given: { readonly parts: EdgeStackParts; readonly config: Config };
+  #foreign: ForeignBridges | null = null;
   #isListening = false;
 
   private constructor(
     opened: { close(): Promise<void> }[],
     joined: { bridge: Bridge; broker: DeviceBroker },
+    given: { readonly parts: EdgeStackParts; readonly config: Config },
   ) {
+    this.#given = given;
     this.#opened = opened;
     this.#bridge = joined.bridge;
     this.#broker = joined.broker;
@@ -38,19 +46,28 @@ export class EdgeStack {
     const ledger = new Ledger(parts.metrics);
     const opened: { close(): Promise<void> }[] = [];
     try {
+      const rules = await openRules(parts, join(config.data, 'edge'));
+      const { lanes } = config.edge;
       const spool = await Spool.open(parts, {
+        laneMap: rules.laneMap(lanes),
         directory: join(config.data, 'edge', 'spool'),
         bytesMax: config.limits.spool_bytes,
         durability: config.edge.durability,
         commit: { lingerMs: config.edge.commit_ms, bytesMax: config.edge.commit_bytes },
+        retain: { seconds: config.edge.retain_seconds, bytes: config.edge.retain_bytes },
       });
       opened.push(spool);
+      rules.onChanged(() => spool.applyLaneMap(rules.laneMap(lanes)));
       const bridge = new Bridge(
-        { ...parts, ledger, spool: spool.uplink },
+        { ...parts, ledger, spool: spool.uplink, rules },
         {
           edgeId: config.edge.id,
           region: config.edge.region,
           cores: config.edge.cores,
+          probeEveryMs: config.edge.probe_seconds * 1_000,
+          canaryMs: config.trunk.canary_seconds * 1_000,
+          replayRate: config.edge.replay_rate,
+          compresses: config.edge.compression === 'auto',
           token: config.trunk.token,
           softwareVersion: softwareVersion(),
         },
@@ -61,7 +78,7 @@ export class EdgeStack {
         config,
       );
       opened.push(broker);
-      return new EdgeStack(opened, { bridge, broker });
+      return new EdgeStack(opened, { bridge, broker }, { parts, config });
     } catch (error) {
       await closeAll(opened);
       throw error;
@@ -70,7 +87,17 @@ export class EdgeStack {
 
   /** Connects to a core and lets devices in. Throws what opening the doors throws. */
   async serve(openDoors?: OpenDoors): Promise<void> {
-    this.#bridge.start(this.#broker.localDelivery);
+    this.#bridge.start(this.#broker.localDelivery, () => this.foreign);
+    const { config, parts } = this.#given;
+    this.#foreign = await ForeignBridges.open(
+      { ...parts, door: this.#broker.innerDoor },
+      {
+        edgeId: config.edge.id,
+        foreign: config.edge.foreign,
+        packetBytesMax: config.limits.packet_bytes,
+      },
+    );
+    this.#opened.push(this.#foreign);
     await this.#broker.listen(openDoors);
     this.#isListening = true;
   }
@@ -86,12 +113,27 @@ export class EdgeStack {
     if (!this.#bridge.isConnected) {
       reasons.push('no core in reach: messages for elsewhere wait in the spool');
     }
+    const { lanesUnproven } = this.#bridge.status();
+    if (lanesUnproven.length > 0) {
+      const lanes = lanesUnproven.join(', ');
+      reasons.push(`no canary came back for too long on trunk lanes ${lanes}`);
+    }
     return { ready: this.#isListening, reasons };
+  }
+
+  /** Bridges to brokers of another make, for the operators. */
+  get foreign(): readonly ForeignStats[] {
+    return this.#foreign?.stats() ?? [];
   }
 
   close(): Promise<void> {
     return closeAll(this.#opened);
   }
+}
+
+async function openRules(parts: EdgeStackParts, folder: string): Promise<EdgeRules> {
+  await mkdir(folder, { recursive: true });
+  return EdgeRules.open(parts, join(folder, 'rules.json'));
 }
 
 async function closeAll(opened: { close(): Promise<void> }[]): Promise<void> {

@@ -24,6 +24,7 @@ export function edgeCommand(args: string[], io: CommandIo): Promise<number> {
         'tls',
         'edge',
         'trunk.token',
+        'trunk.canary_seconds',
         'auth',
         'log',
         'limits',

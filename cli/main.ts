@@ -39,6 +39,26 @@ const commands: readonly Command[] = [
     load: async () => (await import('./sessions.ts')).sessionsCommand,
   },
   {
+    name: 'rules',
+    summary: 'Show and change what crosses the trunk: get, set, history, rollback.',
+    load: async () => (await import('./rules.ts')).rulesCommand,
+  },
+  {
+    name: 'trunk',
+    summary: 'Show how the link of each edge does: trunk status.',
+    load: async () => (await import('./trunk.ts')).trunkCommand,
+  },
+  {
+    name: 'where',
+    summary: 'Tell how far a message has come.',
+    load: async () => (await import('./where.ts')).whereCommand,
+  },
+  {
+    name: 'drain',
+    summary: 'Send the edges of a core to another one.',
+    load: async () => (await import('./drain.ts')).drainCommand,
+  },
+  {
     name: 'devices',
     summary: 'Simulate a fleet of devices.',
     load: async () => (await import('./devices.ts')).devicesCommand,

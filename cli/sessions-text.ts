@@ -1,11 +1,8 @@
 /** Sessions as people read them: a table, one session's lines, one line per event. */
 import type { SessionJson } from '../core/http/session-json.ts';
+import { type Column, printable, tableLines } from './text-table.ts';
 
-const columns: readonly {
-  readonly title: string;
-  readonly isNumber?: boolean;
-  readonly of: (session: SessionJson) => string;
-}[] = [
+const columns: readonly Column<SessionJson>[] = [
   { title: 'CLIENT ID', of: (session) => printable(session.client_id) },
   { title: 'STATE', of: (session) => session.state },
   { title: 'EDGE', of: (session) => printable(edgeOf(session)) },
@@ -36,18 +33,9 @@ export class SessionsText {
   }
 
   table(sessions: readonly SessionJson[]): string {
-    const rows = sessions.map((session) => columns.map((column) => column.of(session)));
-    const widths = columns.map(({ title }, index) =>
-      rows.reduce((width, row) => Math.max(width, widthOf(row[index] ?? '')), title.length),
-    );
-    const line = (cells: readonly string[]) =>
-      cells
-        .map((cell, index) => padded(cell, index, widths[index] ?? 0))
-        .join('  ')
-        .trimEnd();
-    const lines = [this.#paint(bold, line(columns.map(({ title }) => title)))];
-    for (const [index, row] of rows.entries()) {
-      const text = line(row);
+    const [titles = '', ...rows] = tableLines(columns, sessions);
+    const lines = [this.#paint(bold, titles)];
+    for (const [index, text] of rows.entries()) {
       lines.push(sessions[index]?.state === 'connected' ? text : this.#paint(grey, text));
     }
     return `${lines.join('\n')}\n`;
@@ -96,21 +84,4 @@ function shown(name: string, value: string | number | boolean): string {
   if (typeof value === 'string') return printable(value);
   if (!name.endsWith('_at_ms')) return String(value);
   return value === 0 ? '' : new Date(Number(value)).toISOString();
-}
-
-/** A device chooses its names, and must not be able to move the reader's cursor. */
-function printable(text: string): string {
-  return text.replaceAll(/[\p{Cc}\p{Cf}\u2028\u2029]/gu, (character) => {
-    return `\\u${character.codePointAt(0)?.toString(16).padStart(4, '0')}`;
-  });
-}
-
-/** In characters, not in UTF-16 units. */
-function widthOf(text: string): number {
-  return [...text].length;
-}
-
-function padded(cell: string, index: number, width: number): string {
-  const space = ' '.repeat(Math.max(0, width - widthOf(cell)));
-  return columns[index]?.isNumber === true ? space + cell : cell + space;
 }

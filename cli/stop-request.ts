@@ -21,6 +21,7 @@ export class StopRequest {
   /** Resolves once, with the reason. */
   readonly requested: Promise<string>;
   readonly #log: Logger;
+  readonly #drainMsMax: number;
   readonly #onSignal = (signal: NodeJS.Signals) => this.#signalled(signal);
   readonly #onDisconnect = () => this.#request('supervisor-gone');
   readonly #onMessage = (message: unknown) => {
@@ -29,8 +30,10 @@ export class StopRequest {
   #resolve: (reason: string) => void = () => {};
   #requestedAt: number | null = null;
 
-  constructor(log: Logger) {
+  /** `drainMs`: what the orderly end may take beside the usual. */
+  constructor(log: Logger, drainMs = 0) {
     this.#log = log;
+    this.#drainMsMax = drainMsMax + drainMs;
     this.requested = new Promise((resolve) => {
       this.#resolve = resolve;
     });
@@ -56,7 +59,7 @@ export class StopRequest {
   #request(reason: string): void {
     if (this.#requestedAt !== null) return;
     this.#requestedAt = performance.now();
-    setTimeout(() => this.#force('drain-timeout'), drainMsMax).unref();
+    setTimeout(() => this.#force('drain-timeout'), this.#drainMsMax).unref();
     this.#resolve(reason);
   }
 

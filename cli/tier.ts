@@ -28,6 +28,8 @@ export interface RunningTier {
   readonly ports: Readonly<Record<string, number>>;
   /** Rejects when the tier cannot go on; never resolves. */
   readonly failed?: Promise<never>;
+  /** Before `close`, when it is to stop: others take over what it does, if they can. */
+  drain?(): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -36,6 +38,8 @@ export interface TierSpec {
   /** First lines of `--help`, and the sections, or single settings, that it uses. */
   readonly summary: string;
   readonly sections: readonly string[];
+  /** What `drain` may take. */
+  drainMs?(config: Config): number;
   open(parts: TierParts, config: Config): Promise<RunningTier>;
 }
 
@@ -56,7 +60,7 @@ async function serve(spec: TierSpec, line: SettingsLine, io: CommandIo): Promise
     log.fatal({ err: error }, 'unexpected error');
     process.exit(1);
   });
-  const stop = new StopRequest(log);
+  const stop = new StopRequest(log, spec.drainMs?.(config) ?? 0);
   const metrics = new Metrics();
   const opened: { close(): Promise<void> | void }[] = [];
   try {
@@ -71,6 +75,7 @@ async function serve(spec: TierSpec, line: SettingsLine, io: CommandIo): Promise
     await tellParent({ event: 'ready', ports: tier.ports });
     const reason = await Promise.race([stop.requested, tier.failed ?? stop.requested]);
     log.info({ reason }, `${spec.name} stopping`);
+    await tier.drain?.();
   } finally {
     for (const part of opened.reverse()) await part.close();
     stop.close();

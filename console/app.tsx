@@ -8,6 +8,7 @@ import { RatePanel } from './parts/rate-panel.tsx';
 import { SessionsPanel } from './parts/sessions-panel.tsx';
 import { Tiles } from './parts/tiles.tsx';
 import { TokenPrompt } from './parts/token-prompt.tsx';
+import { TrunksPanel } from './parts/trunks-panel.tsx';
 import { useFeed } from './state/feed.ts';
 import { FleetFeed } from './state/fleet-feed.ts';
 
@@ -31,6 +32,7 @@ export function App() {
           <Tiles view={view} />
           <RatePanel history={view.history} />
           <EdgesTable view={view} />
+          <TrunksPanel trunks={view.trunks} />
           <SessionsPanel api={api} />
         </main>
       )}

@@ -42,6 +42,13 @@ export function span(ms: number): string {
   return `${Math.floor(hours / 24)} d ${hours % 24} h`;
 }
 
+/** How long something waits: tenths of a second matter while it is short. */
+export function age(ms: number): string {
+  if (ms <= 0) return '–';
+  if (ms < 10_000) return `${oneDecimal.format(ms / 1000)} s`;
+  return span(ms);
+}
+
 export function timeOfDay(ms: number): string {
   return clockTime.format(ms);
 }

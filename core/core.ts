@@ -13,9 +13,13 @@ import type { Metrics } from '../base/metrics.ts';
 import { EmbeddedBackplane } from './backplane/embedded.ts';
 import { FanOut } from './fanout/fan-out.ts';
 import { FleetEngine } from './fleet/fleet-engine.ts';
+import { TrunkDesk } from './fleet/trunk-desk.ts';
 import { openFrontDoor } from './frontdoor/front-door.ts';
 import { openHttp } from './http/http-server.ts';
+import { RulesDesk } from './rules/rules-desk.ts';
 import { SessionIndex } from './sessions/session-index.ts';
+import { AttachedEdges } from './trunk/attached-edges.ts';
+import { Drain } from './trunk/drain.ts';
 import { TrunkDoor } from './trunk/trunk-door.ts';
 
 export interface CoreParts {
@@ -31,6 +35,7 @@ const consoleDirectory = join(import.meta.dirname, '..', 'console');
 export class Core {
   readonly #opened: { close(): Promise<void> }[] = [];
   readonly #ports: Record<string, number> = {};
+  #drain: () => Promise<void> = async () => {};
 
   private constructor() {}
 
@@ -52,6 +57,11 @@ export class Core {
     return this.#ports;
   }
 
+  /** Before a stop: the edges that know another core go there, in `core.drain_seconds` at most. */
+  drain(): Promise<void> {
+    return this.#drain();
+  }
+
   async close(): Promise<void> {
     for (const part of this.#opened.splice(0).reverse()) await part.close();
   }
@@ -69,12 +79,25 @@ export class Core {
       ),
     );
     const sessions = new SessionIndex(parts);
-    const fleet = new FleetEngine({ ...parts, index: sessions });
-    const common = { ...parts, ledger, fanout, sessions, fleet };
+    const edges = new AttachedEdges();
+    const rules = this.#add(await RulesDesk.open({ ...parts, edges }, join(folder, 'rules.db')));
+    const drain = new Drain({ ...parts, edges }, config.trunk.attach_rate);
+    this.#drain = () => drain.finish(config.core.drain_seconds * 1_000);
+    const { id: coreId } = config.core;
+    const trunks = new TrunkDesk({ ...parts, index: sessions, edges, backplane }, { coreId });
+    const fleet = new FleetEngine({ ...parts, index: sessions, trunks, drain, rules });
+    const common = { ...parts, ledger, fanout, sessions, fleet, edges, drain };
     const trunk = this.#add(
       await TrunkDoor.open(
         { ...common, backplane },
-        { ...config.trunk, coreId: config.core.id, softwareVersion: parts.softwareVersion },
+        {
+          ...config.trunk,
+          attachRate: config.trunk.attach_rate,
+          attachBurst: config.trunk.attach_burst,
+          coreId: config.core.id,
+          region: config.core.region,
+          softwareVersion: parts.softwareVersion,
+        },
       ),
     );
     const frontDoor = this.#add(
@@ -87,7 +110,8 @@ export class Core {
         packetBytesMax: config.limits.packet_bytes,
       }),
     );
-    const readiness = () => readinessOf(fleet, config.http.ready_edges);
+    const readiness = () =>
+      readinessOf(fleet, { isDraining: drain.isDraining, edgesMin: config.http.ready_edges });
     const http = this.#add(
       await openHttp({ ...parts, fleet, readiness }, { ...config.http, consoleDirectory }),
     );
@@ -102,10 +126,15 @@ export class Core {
   }
 }
 
-function readinessOf(fleet: FleetEngine, edgesMin: number): { ready: boolean; reasons: string[] } {
+function readinessOf(
+  fleet: FleetEngine,
+  { isDraining, edgesMin }: { readonly isDraining: boolean; readonly edgesMin: number },
+): { ready: boolean; reasons: string[] } {
   const edges = fleet.edges().filter((edge) => edge.connected).length;
-  const ready = edges >= edgesMin;
-  return { ready, reasons: ready ? [] : [`${edges} of ${edgesMin} edges are attached`] };
+  const reasons: string[] = [];
+  if (isDraining) reasons.push('the core drains');
+  if (edges < edgesMin) reasons.push(`${edges} of ${edgesMin} edges are attached`);
+  return { ready: reasons.length === 0, reasons };
 }
 
 /** Operators' calls come in at the front door, too, so its address counts for both tokens. */

@@ -9,7 +9,9 @@ const publicationOverheadBytes = 16;
 const batchOverheadBytes = 16;
 
 export function batchBytes(batch: Batch): number {
-  let bytes = batchOverheadBytes + batch.payloads.length;
+  let bytes = batchOverheadBytes;
+  // What comes out at the receiver, also of deflated ones: it is memory that credits bound.
+  for (const length of batch.lengths) bytes += length;
   bytes += batch.topicIds.length * publicationOverheadBytes;
   for (const topic of batch.topicsAdded) bytes += topic.length;
   for (const { encoded } of batch.properties) bytes += encoded.length;

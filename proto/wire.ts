@@ -4,17 +4,24 @@
  * Decoding does not copy payloads: they are views of the received message.
  */
 import { TrunklineError } from '../base/errors.ts';
-import { batchMessagesMax, internedTopicsMax } from '../base/limits.ts';
+import { grownBatchMessagesMax, internedTopicsMax } from '../base/limits.ts';
 import type { Publication, Qos } from '../base/publication.ts';
+import type { SourceLane, SourcePlace } from '../base/source.ts';
 import { topicNameFault } from '../base/topic.ts';
+import { payloadsOf } from './deflate.ts';
 import type { Batch } from './gen/trunkline/v1/publication.ts';
+import { isSameSource, SourceColumns, wireSource } from './source-columns.ts';
 
 const retainBit = 0x04;
+
+const empty = Buffer.alloc(0);
 
 /** A publication with its sequence (uplink) or position (downlink); 0 for QoS 0 batches. */
 export interface Sequenced {
   readonly sequence: number;
   readonly publication: Publication;
+  /** Downlink: where it entered; absent when that is not told. */
+  readonly from?: SourcePlace | null;
 }
 
 /** The sender's half of a topic table. */
@@ -58,6 +65,10 @@ class Columns {
   readonly #ages: number[] = [];
   readonly #properties: { index: number; encoded: Buffer }[] = [];
   readonly #origins: string[] = [];
+  /** One for each of the origins; null for none. */
+  readonly #sources: (SourceLane | null)[] = [];
+  readonly #sourceSequences: number[] = [];
+  #hasSources = false;
   readonly #originIds: number[] = [];
 
   add(index: number, item: Sequenced, at: { topicId: number; now: number }): void {
@@ -70,9 +81,19 @@ class Columns {
     if (publication.properties !== null) {
       this.#properties.push({ index, encoded: publication.properties });
     }
-    let originId = this.#origins.indexOf(publication.origin);
-    if (originId < 0) originId = this.#origins.push(publication.origin) - 1;
-    this.#originIds.push(originId);
+    const from = item.from ?? null;
+    this.#originIds.push(this.#originId(publication.origin, from?.source ?? null));
+    this.#sourceSequences.push(from?.sequence ?? 0);
+    if (from !== null) this.#hasSources = true;
+  }
+
+  #originId(origin: string, source: SourceLane | null): number {
+    for (let id = 0; id < this.#origins.length; id++) {
+      if (this.#origins[id] === origin && isSameSource(this.#sources[id] ?? null, source))
+        return id;
+    }
+    this.#sources.push(source);
+    return this.#origins.push(origin) - 1;
   }
 
   finish(
@@ -82,7 +103,7 @@ class Columns {
     const first = items[0]?.sequence ?? 0;
     const last = items.at(-1)?.sequence ?? 0;
     const isContiguous = first === 0 || last - first === items.length - 1;
-    const isOwnOrigin = this.#origins.length === 1 && this.#origins[0] === '';
+    const isOwnOrigin = this.#origins.length === 1 && this.#origins[0] === '' && !this.#hasSources;
     return {
       firstSequence: first,
       sequenceDeltas: isContiguous ? [] : deltasOf(items),
@@ -97,6 +118,9 @@ class Columns {
       origins: isOwnOrigin ? [] : this.#origins,
       originIds: this.#origins.length > 1 ? this.#originIds : [],
       properties: this.#properties,
+      deflatedPayloads: empty,
+      sourceSequences: this.#hasSources ? this.#sourceSequences : [],
+      sources: this.#hasSources ? this.#sources.map(wireSource) : [],
     };
   }
 }
@@ -123,35 +147,41 @@ export class TopicDecoder {
     this.#learn(batch);
     const count = batch.topicIds.length;
     checkColumns(batch, count);
+    const payloads = payloadsOf(batch, sumOf(batch.lengths));
     const items = new Array<Sequenced>(count);
     const properties = propertyMap(batch, count);
+    const sources = batch.sources.length === 0 ? null : new SourceColumns(batch);
     let sequence = batch.firstSequence;
     let offset = 0;
     for (let i = 0; i < count; i++) {
       sequence += sequenceStep(batch, i);
       const length = batch.lengths[i] as number;
-      const payload = batch.payloads.subarray(offset, offset + length);
+      const payload = payloads.subarray(offset, offset + length);
       offset += length;
       const flags = batch.flags[i] as number;
-      items[i] = {
-        sequence,
-        publication: {
-          topic: this.#topicOf(batch.topicIds[i] as number),
-          payload,
-          qos: qosOf(flags),
-          retain: (flags & retainBit) !== 0,
-          properties: properties.get(i) ?? null,
-          acceptedAt: options.now - (batch.agesMs[i] ?? 0),
-          origin: originOf(batch, i, options.origin),
-        },
+      const publication: Publication = {
+        topic: this.#topicOf(batch.topicIds[i] as number),
+        payload,
+        qos: qosOf(flags),
+        retain: (flags & retainBit) !== 0,
+        properties: properties.get(i) ?? null,
+        acceptedAt: options.now - (batch.agesMs[i] ?? 0),
+        origin: originOf(batch, i, options.origin),
       };
+      items[i] =
+        sources === null
+          ? { sequence, publication }
+          : { sequence, publication, from: sources.placeOf(i) };
     }
     return items;
   }
 
   #learn(batch: Batch): void {
     if (batch.topicsReset) this.#topics = [];
-    if (this.#topics.length + batch.topicsAdded.length > internedTopicsMax + batchMessagesMax) {
+    if (
+      this.#topics.length + batch.topicsAdded.length >
+      internedTopicsMax + grownBatchMessagesMax
+    ) {
       throw malformed(
         `topics_added would make ${this.#topics.length + batch.topicsAdded.length} interned topics`,
       );
@@ -172,18 +202,25 @@ export class TopicDecoder {
 }
 
 function checkColumns(batch: Batch, count: number): void {
-  if (count > batchMessagesMax * 4) throw malformed(`${count} publications are too many`);
+  if (count > grownBatchMessagesMax) throw malformed(`${count} publications are too many`);
   agree('lengths', batch.lengths.length, count);
   agree('flags', batch.flags.length, count);
   if (batch.agesMs.length !== 0) agree('ages_ms', batch.agesMs.length, count);
   if (batch.originIds.length !== 0) agree('origin_ids', batch.originIds.length, count);
+  if (batch.sources.length !== 0) {
+    agree('source_sequences', batch.sourceSequences.length, count);
+    if (batch.sources.length !== batch.origins.length) {
+      throw malformed(`${batch.sources.length} sources for ${batch.origins.length} origins`);
+    }
+  }
   if (batch.sequenceDeltas.length !== 0)
     agree('sequence_deltas', batch.sequenceDeltas.length, count);
-  let total = 0;
-  for (const length of batch.lengths) total += length;
-  if (total !== batch.payloads.length) {
-    throw malformed(`lengths add up to ${total} but payloads has ${batch.payloads.length} bytes`);
-  }
+}
+
+function sumOf(lengths: readonly number[]): number {
+  let sum = 0;
+  for (const length of lengths) sum += length;
+  return sum;
 }
 
 function agree(column: string, entries: number, count: number): void {

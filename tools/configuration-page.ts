@@ -71,17 +71,35 @@ function sampleOf(sections: ReadonlyMap<string, readonly Setting[]>): string {
   return [...lines, '```', ''].join('\n');
 }
 
+/** Tables have no default: one of each, as a comment. */
+const samples = new Map([
+  [
+    'auth.users',
+    [
+      '# [[auth.users]]',
+      '# username = "meter-1"',
+      '# password_sha256 = "…"  # printf %s PASSWORD | sha256sum',
+    ],
+  ],
+  [
+    'edge.foreign',
+    [
+      '# [[edge.foreign]]',
+      '# name = "old-site"',
+      '# url = "mqtts://broker.example:8883"',
+      '# [[edge.foreign.topics]]',
+      '# filter = "sensors/#"',
+      '# direction = "out"',
+    ],
+  ],
+]);
+
 function sampleLines(setting: Setting): string[] {
   const key = setting.path.split('.').at(-1);
   const comment = `# ${setting.description}`;
   if (setting.kind !== 'table-list')
     return [comment, `${key} = ${tomlValue(setting.defaultValue)}`];
-  return [
-    comment,
-    '# [[auth.users]]',
-    '# username = "meter-1"',
-    '# password_sha256 = "…"  # printf %s PASSWORD | sha256sum',
-  ];
+  return [comment, ...(samples.get(setting.path) ?? [])];
 }
 
 function tomlValue(value: unknown): string {

@@ -24,7 +24,7 @@ const reasons: ReadonlyMap<string, string> = new Map([
   ['fast-check', 'Property tests.'],
   [
     'mqtt-packet',
-    'The measure of our own encoding in tests, byte for byte; the same that Aedes and mqtt use.',
+    'Control packets of bridges to other brokers; the measure of our own encoding in tests; the same that Aedes and mqtt use.',
   ],
   ['knip', 'Finds files, exports and dependencies that nothing uses.'],
   ['playwright-core', "Drives a browser in the tests of the operators' page."],

@@ -16,11 +16,11 @@ const run = (command) =>
     env: { JOBS: 'max', ...process.env, npm_config_yes: 'true' },
   });
 
-// 20.15 is the first with zlib.crc32, which the spool stands on.
+// 20.17 is the first with stream.duplexPair, which sessions within the process stand on.
 const [major, minor] = process.versions.node.split('.').map(Number);
-if (major < 20 || (major === 20 && minor < 15)) {
+if (major < 20 || (major === 20 && minor < 17)) {
   console.error(
-    `trunkline needs Node 20.15 or newer; this is ${process.version}. Install a newer Node.`,
+    `trunkline needs Node 20.17 or newer; this is ${process.version}. Install a newer Node.`,
   );
   process.exit(1);
 }

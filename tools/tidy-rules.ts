@@ -31,8 +31,19 @@ export const packageOwners: ReadonlyMap<string, readonly string[]> = new Map([
   ['sqlite3', ['base/sqlite.ts']],
   ['pino', ['base/log.ts']],
   ['pino-pretty', ['base/log.ts']],
-  ['zod', ['base/config-schema.ts']],
-  ['smol-toml', ['base/config.ts', 'cli/config-command.ts']],
+  [
+    'zod',
+    [
+      'base/config-schema.ts',
+      'base/settings/core.ts',
+      'base/settings/devices.ts',
+      'base/settings/edge.ts',
+      'base/settings/foreign.ts',
+      'base/settings/kinds.ts',
+      'base/settings/limits.ts',
+    ],
+  ],
+  ['smol-toml', ['base/config.ts', 'cli/config-command.ts', 'cli/rules.ts', 'cli/rules-text.ts']],
 ]);
 
 export function faultsOf(file: SourceFile): Fault[] {

@@ -33,7 +33,14 @@ export interface HoldJob {
   readonly devices: number;
 }
 
-export type Job = ThroughputJob | LatencyJob | HoldJob;
+/** Publishes with QoS 1 on topics that nobody wants, until all is acknowledged. */
+export interface SpoolJob {
+  readonly kind: 'spool';
+  readonly port: number;
+  readonly messages: number;
+}
+
+export type Job = ThroughputJob | LatencyJob | HoldJob | SpoolJob;
 
 /** Books of a whole load, warm-up and drain included. */
 export interface Books {
@@ -60,7 +67,11 @@ export interface LatencyResult extends Books {
   readonly p999: number;
 }
 
-export type JobResult = ThroughputResult | LatencyResult | { readonly kind: 'held' };
+export type JobResult =
+  | ThroughputResult
+  | LatencyResult
+  | { readonly kind: 'held' }
+  | { readonly kind: 'spooled' };
 
 export type JobReply = { readonly result: JobResult } | { readonly fault: string };
 

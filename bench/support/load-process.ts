@@ -4,10 +4,12 @@ import { fileURLToPath } from 'node:url';
 import { messageFrom, startModule, stopChild } from './children.ts';
 import type {
   HoldJob,
+  Job,
   JobReply,
   JobResult,
   LatencyJob,
   LatencyResult,
+  SpoolJob,
   ThroughputJob,
   ThroughputResult,
 } from './jobs.ts';
@@ -29,11 +31,15 @@ export class LoadProcess {
     await this.#perform({ kind: 'hold', ...job });
   }
 
+  async spool(job: Omit<SpoolJob, 'kind'>): Promise<void> {
+    await this.#perform({ kind: 'spool', ...job });
+  }
+
   async close(): Promise<void> {
     await stopChild(this.#child);
   }
 
-  async #perform(job: ThroughputJob | LatencyJob | HoldJob): Promise<JobResult> {
+  async #perform(job: Job): Promise<JobResult> {
     const answer = messageFrom<JobReply>(this.#child, 'The load generator');
     this.#child.send(job);
     const reply = await answer;

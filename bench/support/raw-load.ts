@@ -5,6 +5,7 @@
 import type { Job, JobReply, JobResult } from './jobs.ts';
 import { measureLatency } from './latency.ts';
 import { RawClient } from './raw-client.ts';
+import { fillSpool } from './spool-load.ts';
 import { measureThroughput } from './throughput.ts';
 
 let held: RawClient[] = [];
@@ -32,6 +33,9 @@ async function perform(job: Job): Promise<JobResult> {
         await client.subscribe([`bench/held-${i}/commands`], 1);
       }
       return { kind: 'held' };
+    case 'spool':
+      await fillSpool(job);
+      return { kind: 'spooled' };
   }
 }
 

@@ -2,14 +2,21 @@
 import type { ChildProcess } from 'node:child_process';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { messageFrom, removeFolder, startModule, stopChild, temporaryFolder } from './children.ts';
+import {
+  freePort,
+  messageFrom,
+  removeFolder,
+  startModule,
+  stopChild,
+  temporaryFolder,
+} from './children.ts';
 import type { LoadPath } from './jobs.ts';
 
 /** Beside the bench, in whatever folder it was built to. */
 const entryFile = fileURLToPath(new URL('../../trunkline.js', import.meta.url));
 
 const common = ['--log-level', 'warn'];
-const corePorts = ['--trunk-port', '0', '--gateway-port', '0', '--http-port', '0'];
+const corePorts = ['--gateway-port', '0', '--http-port', '0'];
 const edgePorts = ['--mqtt-port', '0', '--ws-port', '0', '--edge-http-port', '0'];
 
 export interface RunningPath extends LoadPath {
@@ -19,6 +26,11 @@ export interface RunningPath extends LoadPath {
 export interface TrunklinePath extends RunningPath {
   /** Where the edges connect to the core. */
   readonly trunkPort: number;
+  stopCore(): Promise<void>;
+  /** On the same port and folder. */
+  startCore(): Promise<void>;
+  /** Publications in edge A's spool that the core has not made durable. */
+  backlog(): Promise<number>;
 }
 
 interface Tier {
@@ -26,8 +38,14 @@ interface Tier {
   readonly ports: Readonly<Record<string, number>>;
 }
 
-/** With `profiles`, each process leaves its CPU profile there when it stops. */
-export async function openTrunkline(profiles?: string): Promise<TrunklinePath> {
+export interface TrunklineOptions {
+  /** Where each process leaves its CPU profile when it stops. */
+  readonly profiles?: string;
+  readonly edgeFlags?: readonly string[];
+}
+
+export async function openTrunkline(options: TrunklineOptions = {}): Promise<TrunklinePath> {
+  const { profiles } = options;
   const folder = temporaryFolder();
   const opened: Tier[] = [];
   const close = async () => {
@@ -42,11 +60,14 @@ export async function openTrunkline(profiles?: string): Promise<TrunklinePath> {
     return tier;
   };
   try {
-    const core = await start('core', 'core', corePorts);
-    const trunkPort = portOf(core, 'trunk');
+    const trunkPort = await freePort();
+    const startCore = () =>
+      start('core', 'core', [...corePorts, '--trunk-port', String(trunkPort)]);
+    let core = await startCore();
     const edgeFlags = (id: string) => [
       ...edgePorts,
       ...['--edge-id', id, '--edge-cores', `127.0.0.1:${trunkPort}`],
+      ...(options.edgeFlags ?? []),
     ];
     const a = await start('edge-a', 'edge', edgeFlags('edge-a'));
     const b = await start('edge-b', 'edge', edgeFlags('edge-b'));
@@ -55,12 +76,27 @@ export async function openTrunkline(profiles?: string): Promise<TrunklinePath> {
       subscribePort: portOf(b, 'mqtt'),
       trunkPort,
       pids: { a: pidOf(a), core: pidOf(core), b: pidOf(b) },
+      stopCore: async () => {
+        opened.splice(opened.indexOf(core), 1);
+        await stopChild(core.child);
+      },
+      startCore: async () => {
+        core = await startCore();
+      },
+      backlog: () => backlogOf(portOf(a, 'http')),
       close,
     };
   } catch (error) {
     await close();
     throw error;
   }
+}
+
+async function backlogOf(httpPort: number): Promise<number> {
+  const text = await (await fetch(`http://127.0.0.1:${httpPort}/metrics`)).text();
+  const figure = /^trunkline_spool_backlog(?:\{[^}]*\})? (\d+)$/m.exec(text)?.[1];
+  if (figure === undefined) throw new Error('The edge does not tell trunkline_spool_backlog.');
+  return Number(figure);
 }
 
 function profileFlags(name: string, folder: string | undefined): string[] {

@@ -1,7 +1,7 @@
 /**
  * Retained messages by topic, with an index by level for wildcard lookups. The newest by order of
  * arrival wins; what this edge has on its way up wins over what comes down, because the core will
- * order it later.
+ * order it later. When the core has told all that it holds for a filter, what it did not name goes.
  *
  * Bounded by count and bytes: what does not fit is delivered as any message, but not kept. What has a
  * message expiry goes when that is over, at the latest when somebody asks for it.
@@ -18,14 +18,18 @@ import {
   withPayload,
 } from '../../base/publication.ts';
 import { messageExpiryOf } from '../mqtt5/publish-properties.ts';
-import type { MessageLog } from '../ports.ts';
+import type { Confirmed, MessageLog } from '../ports.ts';
 import type { RetainedRow, StateStore } from '../store/state-store.ts';
+import { type RetainedMark, RetainedSync } from './retained-sync.ts';
 
 /** Nodes that a lookup visits in one turn of the event loop: well below a millisecond. */
 const stepNodes = 500;
 
 /** Nodes that one `sweep` visits: a million are seen within a few minutes. */
 const sweepNodes = 5_000;
+
+/** Stands for a sequence: kept from before the core's log began, and not to be asked after. */
+const heldSequence = -1;
 
 /** One line tells how many were not kept in this time. */
 const fullLogMs = 10_000;
@@ -35,7 +39,7 @@ export interface RetainedParts {
   readonly clock: Clock;
   readonly ledger: Ledger;
   readonly store: Pick<StateStore, 'retained'>;
-  readonly messageLog: Pick<MessageLog, 'isUplinkPending'>;
+  readonly messageLog: Pick<MessageLog, 'isUplinkPending' | 'lowestPending'>;
 }
 
 export interface RetainedLimits {
@@ -45,7 +49,8 @@ export interface RetainedLimits {
 
 interface Entry {
   readonly publication: Publication;
-  /** Sequence in the log, 0 for what came down without one. */
+  /** Sequence in the log; 0 for what came down without one, `heldSequence` for what a new core does
+   * not know. */
   readonly sequence: number;
   /** Counts up with every change here, to tell what a snapshot did not confirm. */
   readonly stamp: number;
@@ -57,6 +62,7 @@ export class Retained {
   readonly #parts: RetainedParts;
   readonly #limits: RetainedLimits;
   readonly #tree = new LevelTree<Entry>();
+  readonly #sync: RetainedSync;
   #bytes = 0;
   /** Entries that expire some time. */
   #expiringCount = 0;
@@ -68,15 +74,20 @@ export class Retained {
   constructor(parts: RetainedParts, limits: RetainedLimits) {
     this.#parts = parts;
     this.#limits = limits;
+    this.#sync = new RetainedSync(parts.messageLog);
   }
 
   get count(): number {
     return this.#tree.size;
   }
 
-  /** A mark for `dropUnconfirmed`. */
-  get stamp(): number {
-    return this.#stamp;
+  /** Before the core is asked what it holds; to be settled when it has answered, or will not. */
+  mark(): RetainedMark {
+    return this.#sync.mark(this.#stamp);
+  }
+
+  settle(mark: RetainedMark): void {
+    this.#sync.settle(mark);
   }
 
   restore(rows: readonly RetainedRow[]): void {
@@ -106,8 +117,10 @@ export class Retained {
     if (present !== undefined && this.#isOlder(publication, sequence, present)) return;
     if (publication.payload.length === 0) {
       this.#delete(topic);
+      if (publication.origin === '' && sequence > 0) this.#sync.noteDeleted(topic, sequence);
       return;
     }
+    this.#sync.noteKept(topic);
     if (!this.#hasRoom(publication, present)) {
       // What the topic had is not its retained message any more, either.
       this.#delete(topic);
@@ -116,10 +129,8 @@ export class Retained {
     }
     // Kept for long: not as a view of the chunk that it came in.
     const kept = withPayload(publication, Buffer.from(publication.payload));
-    const { payload, properties, qos, acceptedAt, origin } = kept;
     const expiresAt = expiryOf(kept);
-    this.#put({ publication: kept, sequence, stamp: ++this.#stamp, expiresAt });
-    this.#parts.store.retained.put([topic, sequence, qos, payload, properties, acceptedAt, origin]);
+    this.#keep(kept, { publication: kept, sequence, stamp: ++this.#stamp, expiresAt });
   }
 
   /** Every retained message that the filter matches, in steps between which others have their turn;
@@ -135,15 +146,38 @@ export class Retained {
     return this.#tree.get(publication.topic)?.publication === publication;
   }
 
+  /** What the core holds, in answer to being asked: state, not news. */
+  confirm(publication: Publication): void {
+    const { topic } = publication;
+    const present = this.#tree.get(topic);
+    const isBehind =
+      present === undefined
+        ? this.#sync.isDeleted(topic)
+        : isOwn(present) && this.#sync.isAhead(topic, present.sequence);
+    if (!isBehind) this.set(publication, 0);
+  }
+
   /** After the core has sent all it holds for the filter: what it did not name was deleted there. */
-  async dropUnconfirmed(filter: string, stamp: number): Promise<void> {
-    const { messageLog } = this.#parts;
+  async dropUnconfirmed(filter: string, mark: RetainedMark, confirmed: Confirmed): Promise<void> {
     for await (const entries of this.#steps(filter)) {
       for (const entry of entries) {
         const { topic } = entry.publication;
-        if (entry.stamp > stamp || messageLog.isUplinkPending(topic, entry.sequence)) continue;
-        this.#delete(topic);
+        if (entry.stamp > mark.stamp || entry.sequence === heldSequence) continue;
+        if (isOwn(entry) && this.#sync.isAhead(topic, entry.sequence)) continue;
+        if (confirmed(topic, entry.publication.origin === '')) this.#delete(topic);
       }
+    }
+  }
+
+  /** A core of another log does not know what its predecessor had: what this edge has of it stays
+   * until there is something newer. */
+  async hold(): Promise<void> {
+    for (const step of this.#tree.walkAll(stepNodes)) {
+      for (const entry of step) {
+        if (isOwn(entry) && this.#sync.isAhead(entry.publication.topic, entry.sequence)) continue;
+        this.#keep(entry.publication, { ...entry, sequence: heldSequence });
+      }
+      await new Promise<void>((resolve) => setImmediate(resolve));
     }
   }
 
@@ -182,13 +216,15 @@ export class Retained {
   }
 
   #isOlder(publication: Publication, sequence: number, present: Entry): boolean {
-    const isOwn = publication.origin === '';
-    if (isOwn) return sequence !== 0 && sequence < present.sequence;
-    return (
-      present.publication.origin === '' &&
-      present.sequence > 0 &&
-      this.#parts.messageLog.isUplinkPending(publication.topic, present.sequence)
-    );
+    if (publication.origin === '') return sequence !== 0 && sequence < present.sequence;
+    const { messageLog } = this.#parts;
+    return isOwn(present) && messageLog.isUplinkPending(publication.topic, present.sequence);
+  }
+
+  #keep({ payload, properties, qos, acceptedAt, origin, topic }: Publication, entry: Entry): void {
+    this.#put(entry);
+    const { sequence } = entry;
+    this.#parts.store.retained.put([topic, sequence, qos, payload, properties, acceptedAt, origin]);
   }
 
   #hasRoom(publication: Publication, present: Entry | undefined): boolean {
@@ -233,6 +269,11 @@ export class Retained {
     this.#bytes -= publicationBytes(entry.publication);
     if (entry.expiresAt < Number.POSITIVE_INFINITY) this.#expiringCount--;
   }
+}
+
+/** Published here, and in the log. */
+function isOwn({ publication, sequence }: Entry): boolean {
+  return publication.origin === '' && sequence > 0;
 }
 
 function expiryOf({ properties, acceptedAt }: Publication): number {

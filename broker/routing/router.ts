@@ -7,7 +7,7 @@ import type { Publication, Qos } from '../../base/publication.ts';
 import { parseShare, type Share } from '../../base/topic.ts';
 import { TopicIndex } from '../../base/topic-index.ts';
 import type { Run } from '../../proto/run.ts';
-import type { Uplink } from '../ports.ts';
+import type { Confirmed, Uplink } from '../ports.ts';
 import type { GrantedSubscription, Session } from '../session.ts';
 import type { Retained } from './retained.ts';
 import { type Route, routeOf, type Subscriber, type Target } from './route.ts';
@@ -158,9 +158,30 @@ export class Router {
     this.#wanted.set(filter, count);
     if (count > 1) return;
     const { retained, uplink } = this.#parts;
-    const { stamp } = retained;
-    const isAnswered = await uplink.want(filter);
-    if (isAnswered) await retained.dropUnconfirmed(filter, stamp);
+    const mark = retained.mark();
+    try {
+      const confirmed = await uplink.want(filter);
+      if (confirmed !== null) await retained.dropUnconfirmed(filter, mark, confirmed);
+    } finally {
+      retained.settle(mark);
+    }
+  }
+
+  /** The core is asked for all filters at once; see `LocalDelivery`. */
+  beginRetainedSync(isKnownLog: boolean): (confirmed: Confirmed | null) => Promise<void> {
+    const { retained } = this.#parts;
+    const mark = retained.mark();
+    const filters = [...this.#wanted.keys()];
+    const held = isKnownLog ? null : retained.hold();
+    return async (confirmed) => {
+      try {
+        await held;
+        if (confirmed === null || !isKnownLog) return;
+        for (const filter of filters) await retained.dropUnconfirmed(filter, mark, confirmed);
+      } finally {
+        retained.settle(mark);
+      }
+    };
   }
 
   #unwant(filter: string): void {

@@ -19,7 +19,10 @@ export function workerTier(line: PrimaryLine): TierSpec {
       const log = parts.log.child({ worker: charge.worker });
       const { worker, workers } = charge;
       const assignClientId = () => assignedClientIdOf(worker, workers);
-      const stack = await EdgeStack.open({ ...parts, log, assignClientId }, config);
+      // One of them has the bridges of all: what the others take comes to it through the core.
+      const foreign = worker === 1 ? config.edge.foreign : [];
+      const own = { ...config, edge: { ...config.edge, foreign } };
+      const stack = await EdgeStack.open({ ...parts, log, assignClientId }, own);
       try {
         await stack.serve(async (_log, options) => {
           const doors = await WorkerDoors.open({ log, metrics: parts.metrics }, charge, options);

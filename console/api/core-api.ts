@@ -1,5 +1,5 @@
 /** Calls to the core that served this page, with the operator's token when there is one. */
-import type { Edge, Session, SessionPage } from './types.ts';
+import type { Edge, Session, SessionPage, Trunk } from './types.ts';
 
 export type FaultKind =
   /** No answer, or one that did not come from a core. */
@@ -51,6 +51,11 @@ export class CoreApi {
   async edges(signal?: AbortSignal): Promise<readonly Edge[]> {
     const answer = await this.#json<{ edges?: readonly Edge[] }>('/v1/edges', signal);
     return answer.edges ?? [];
+  }
+
+  async trunks(signal?: AbortSignal): Promise<readonly Trunk[]> {
+    const answer = await this.#json<{ trunks?: readonly Trunk[] }>('/v1/trunks', signal);
+    return answer.trunks ?? [];
   }
 
   sessions(query: PageQuery, signal?: AbortSignal): Promise<SessionPage> {

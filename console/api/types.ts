@@ -38,6 +38,36 @@ export interface SessionPage {
   readonly silent_edges: readonly string[];
 }
 
+export interface Trunk {
+  readonly edge_id: string;
+  readonly connected: boolean;
+  readonly round_trip_us: number;
+  readonly backlog_messages: number;
+  readonly oldest_unacked_ms: number;
+  /** 0: the edge sends no canaries. */
+  readonly proof_age_ms: number;
+  readonly up_rate: number;
+  readonly down_rate: number;
+  readonly credit_bytes: number;
+  readonly rules_version: number;
+  /** 0: not known. */
+  readonly empty_in_seconds: number;
+  readonly lanes: readonly TrunkLane[];
+  readonly faults: readonly string[];
+}
+
+export interface TrunkLane {
+  readonly lane: number;
+  readonly priority: 'high' | 'normal' | 'bulk';
+  readonly backlog_messages: number;
+  readonly oldest_unacked_ms: number;
+  readonly proof_age_ms: number;
+  readonly proof_overdue: boolean;
+  readonly credit_bytes: number;
+  readonly uplinked_messages: number;
+  readonly downlinked_messages: number;
+}
+
 export interface Edge {
   readonly edge_id: string;
   readonly region: string;

@@ -1,6 +1,6 @@
 /** Edges, session totals, readiness and rates, asked each second while the core answers. */
 import { ApiFault, type CoreApi, type Readiness } from '../api/core-api.ts';
-import type { Edge, SessionPage } from '../api/types.ts';
+import type { Edge, SessionPage, Trunk } from '../api/types.ts';
 import { Feed } from './feed.ts';
 import { emptyHistory, type RateHistory, withSample } from './rate-history.ts';
 
@@ -14,6 +14,7 @@ export interface FleetView {
   readonly fault: string;
   readonly readiness: Readiness | null;
   readonly edges: readonly Edge[];
+  readonly trunks: readonly Trunk[];
   readonly connectedSessions: number;
   readonly keptSessions: number;
   readonly silentEdges: readonly string[];
@@ -28,6 +29,7 @@ const firstView: FleetView = {
   fault: '',
   readiness: null,
   edges: [],
+  trunks: [],
   connectedSessions: 0,
   keptSessions: 0,
   silentEdges: [],
@@ -75,13 +77,16 @@ export class FleetFeed extends Feed<FleetView> {
   }
 
   async #ask(signal: AbortSignal): Promise<void> {
-    const [readiness, edges, page] = await Promise.all([
+    const [readiness, edges, trunks, page] = await Promise.all([
       this.#api.readiness(signal),
       this.#api.edges(signal),
+      this.#api.trunks(signal),
       // Without a filter the total costs the core nothing, however large the fleet.
       this.#api.sessions({ filter: '', pageSize: 1, pageToken: '' }, signal),
     ]);
-    if (!signal.aborted) this.#answered(readiness, edges, page);
+    if (signal.aborted) return;
+    this.show({ trunks });
+    this.#answered(readiness, edges, page);
   }
 
   #answered(readiness: Readiness, edges: readonly Edge[], page: SessionPage): void {

@@ -3,10 +3,12 @@
  * retained messages. One transaction covers all three, so a crash can't tear them apart.
  */
 import type { Publication } from '../../base/publication.ts';
+import type { SourceLane, SourcePlace } from '../../base/source.ts';
 
-/** Publications on their way into the log of a lane. */
+/** Publications on their way into the log. */
 export interface LogAppend {
-  readonly lane: number;
+  /** The lane of the log that all of them belong to; null when each goes to its topic's. */
+  readonly lane: number | null;
   /** Not empty. */
   readonly publications: readonly Publication[];
   /** Where they come from when they carry sequences; null for what enters at the core. */
@@ -19,11 +21,13 @@ export interface LogAppend {
 export interface LogSource {
   readonly edgeId: string;
   readonly epoch: string;
+  /** The edge's own lane, not one of the log. */
+  readonly lane: number;
   readonly firstSequence: number;
 }
 
 export interface Appended {
-  /** Position of the first publication that was new; 0 when all were repeats. */
+  /** Position of the first publication that was new, on its lane; 0 when all were repeats. */
   readonly firstPosition: number;
   /** How many at the front had been taken before, and were left out. */
   readonly repeats: number;
@@ -37,6 +41,23 @@ export interface LogBatch {
   readonly through: number;
   /** One for each position; empty when the stored bytes can't be read any more. */
   readonly publications: readonly Publication[];
+  /** Null for what entered at the core. */
+  readonly source: BatchSource | null;
+}
+
+/** Where the publications of one batch of the log entered. */
+export interface BatchSource {
+  readonly lane: SourceLane;
+  /** One for each publication. */
+  readonly sequences: readonly number[];
+}
+
+/** One publication in the log. */
+export interface LogPlace {
+  readonly lane: number;
+  readonly position: number;
+  readonly storedAt: number;
+  readonly publication: Publication;
 }
 
 export interface TrimOptions {
@@ -70,6 +91,8 @@ export interface Backplane {
    * can't be written; nothing was taken then.
    */
   append(batches: readonly LogAppend[]): Promise<readonly Appended[]>;
+  /** Resolves when what was appended before is durable, or has failed. */
+  settled(): Promise<void>;
   /** Calls after each commit with what is new, in log order. */
   onAppended(listener: (batches: readonly LogBatch[]) => void): void;
   /** The log of a lane after a position, oldest first, about `bytesMax` of it. */
@@ -77,6 +100,10 @@ export interface Backplane {
     lane: number,
     after: { readonly position: number; readonly bytesMax: number },
   ): Promise<readonly LogBatch[]>;
+  /** Where the log has what entered there; null when it does not, any more or at all. */
+  locate(place: SourcePlace): Promise<LogPlace | null>;
+  /** The epoch of the edge's spool that the log last had something of; null for none. */
+  epochOf(edgeId: string): string | null;
   /** All retained messages. */
   readRetained(): AsyncIterable<readonly Publication[]>;
   /** Drops the oldest of the log, up to a step; resolves to the bytes freed. */

@@ -3,7 +3,8 @@
  * retained messages. Nothing outside changes until `adopt`, so that a failed commit leaves no mark.
  */
 import type { Publication } from '../../base/publication.ts';
-import type { Appended, LogAppend, LogBatch } from './backplane.ts';
+import type { Appended, BatchSource, LogAppend, LogBatch, LogSource } from './backplane.ts';
+import { type LanePart, partsOf } from './lane-parts.ts';
 import { encodeBody } from './log-body.ts';
 import { keyOf, type SourceBook, type SourceRow } from './source-book.ts';
 
@@ -14,6 +15,7 @@ export interface LogRow {
   readonly through: number;
   readonly origin: string;
   readonly epoch: string;
+  readonly sourceLane: number;
   readonly firstSequence: number;
   readonly storedAt: number;
   readonly body: Buffer;
@@ -48,42 +50,55 @@ export class CommitPlan {
 
   /** Throws `lane-gap`; the plan is unchanged then. */
   add(append: LogAppend): Appended {
-    const { lane, source } = append;
+    const { source } = append;
     const count = append.publications.length;
     const repeats =
-      source === null ? 0 : this.#parts.sources.repeatsOf({ source, lane, count }, this.sources);
+      source === null ? 0 : this.#parts.sources.repeatsOf({ source, count }, this.sources);
     if (repeats === count) return { firstPosition: 0, repeats };
     const publications = repeats === 0 ? append.publications : append.publications.slice(repeats);
+    const firstSequence = source === null ? 0 : source.firstSequence + repeats;
+    let firstPosition = 0;
+    for (const part of partsOf(append.lane, publications)) {
+      const { lane } = part;
+      const from = source === null ? null : sourceOf(source, part, firstSequence);
+      const position = this.#put(lane, part.publications, from);
+      firstPosition ||= position;
+    }
+    if (source !== null) this.#noteSource(source, firstSequence + publications.length - 1);
+    for (const publication of publications) if (publication.retain) this.#retain(publication);
+    return { firstPosition, repeats };
+  }
+
+  #put(lane: number, publications: readonly Publication[], source: BatchSource | null): number {
     const firstPosition = (this.heads[lane] ?? 0) + 1;
     const through = firstPosition + publications.length - 1;
     this.heads[lane] = through;
-    const firstSequence = source === null ? 0 : source.firstSequence + repeats;
     this.rows.push({
       lane,
       firstPosition,
       count: publications.length,
       through,
-      origin: source?.edgeId ?? '',
-      epoch: source?.epoch ?? '',
-      firstSequence,
+      origin: source?.lane.origin ?? '',
+      epoch: source?.lane.epoch ?? '',
+      sourceLane: source?.lane.lane ?? 0,
+      firstSequence: source?.sequences[0] ?? 0,
       storedAt: this.#parts.now,
-      body: encodeBody(publications, this.#parts.now),
+      body: encodeBody(publications, { now: this.#parts.now, sequences: source?.sequences }),
     });
-    this.batches.push({ lane, firstPosition, through, publications });
-    if (source !== null) {
-      const { edgeId, epoch } = source;
-      if (this.#parts.sources.isSuccessor(source)) this.successors.set(edgeId, epoch);
-      const last = firstSequence + publications.length - 1;
-      this.sources.set(keyOf(source, lane), { edgeId, epoch, lane, through: last });
-    }
-    for (const publication of publications) if (publication.retain) this.#retain(publication);
-    return { firstPosition, repeats };
+    this.batches.push({ lane, firstPosition, through, publications, source });
+    return firstPosition;
+  }
+
+  #noteSource(source: LogSource, through: number): void {
+    const { edgeId, epoch, lane } = source;
+    if (this.#parts.sources.isSuccessor(source)) this.successors.set(edgeId, epoch);
+    this.sources.set(keyOf(source, lane), { edgeId, epoch, lane, through });
   }
 
   #retain(publication: Publication): void {
     // [MQTT-3.3.1-10] a retained message with an empty payload removes what the topic had.
     const isDelete = publication.payload.length === 0;
-    const body = isDelete ? null : encodeBody([publication], this.#parts.now);
+    const body = isDelete ? null : encodeBody([publication], { now: this.#parts.now });
     this.retained.set(publication.topic, body);
   }
 
@@ -92,4 +107,10 @@ export class CommitPlan {
     for (const [lane, head] of this.heads.entries()) this.#parts.heads[lane] = head;
     this.#parts.sources.adopt(this.sources.values(), this.successors);
   }
+}
+
+function sourceOf(source: LogSource, part: LanePart, firstSequence: number): BatchSource {
+  const { edgeId: origin, epoch, lane } = source;
+  const sequences = part.publications.map((_, i) => firstSequence + (part.indexes?.[i] ?? i));
+  return { lane: { origin, epoch, lane }, sequences };
 }

@@ -74,6 +74,8 @@ export class EmbeddedBackplane implements Backplane {
     try {
       await checkVersion(writer);
       await writer.exec(tables.schema);
+      const columns = await writer.all(tables.selectSourceLane);
+      if (columns.length === 0) await writer.exec(tables.addSourceLane);
       const logEpoch = await epochOf(writer);
       const reader = await openSqlite(options.file, { synchronous: 'FULL' });
       const backplane = new EmbeddedBackplane(parts, { writer, reader }, logEpoch);
@@ -128,12 +130,15 @@ export class EmbeddedBackplane implements Backplane {
     });
   }
 
-  read(
-    lane: number,
-    after: { readonly position: number; readonly bytesMax: number },
-  ): Promise<readonly LogBatch[]> {
-    return this.#reader.read(lane, after);
+  async settled(): Promise<void> {
+    await this.#committing;
   }
+
+  read: Backplane['read'] = (lane, after) => this.#reader.read(lane, after);
+
+  locate: Backplane['locate'] = (place) => this.#reader.locate(place);
+
+  epochOf: Backplane['epochOf'] = (edgeId) => this.#sources.epochOf(edgeId);
 
   readRetained(): AsyncIterable<readonly Publication[]> {
     return this.#reader.readRetained();

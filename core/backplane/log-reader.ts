@@ -2,10 +2,18 @@
 import type { Logger } from '../../base/log.ts';
 import type { Counter, Metrics } from '../../base/metrics.ts';
 import type { Publication } from '../../base/publication.ts';
+import type { SourcePlace } from '../../base/source.ts';
 import type { SqlDatabase } from '../../base/sqlite.ts';
-import type { LogBatch } from './backplane.ts';
+import type { Sequenced } from '../../proto/wire.ts';
+import type { BatchSource, LogBatch, LogPlace } from './backplane.ts';
 import { decodeBody } from './log-body.ts';
-import { selectRetained, selectRun, selectRunSizes } from './log-tables.ts';
+import * as tables from './log-tables.ts';
+
+/** Rows of the log that one statement looks through for a publication. */
+const locatedRows = 2_000;
+
+/** One row has sequences of one batch: far fewer. */
+const sequencesOfRowMax = 10_000;
 
 interface StoredBody {
   readonly storedAt: number;
@@ -15,6 +23,14 @@ interface StoredBody {
 interface RunRow extends StoredBody {
   readonly firstPosition: number;
   readonly through: number;
+  readonly origin: string;
+  readonly epoch: string;
+  readonly sourceLane: number;
+  readonly firstSequence: number;
+}
+
+interface RunStart {
+  readonly firstPosition: number;
 }
 
 interface RetainedRow extends StoredBody {
@@ -39,10 +55,10 @@ export class LogReader {
     lane: number,
     after: { readonly position: number; readonly bytesMax: number },
   ): Promise<readonly LogBatch[]> {
-    const sizes = await this.#database.all<{ through: number; bytes: number }>(selectRunSizes, [
-      lane,
-      after.position,
-    ]);
+    const sizes = await this.#database.all<{ through: number; bytes: number }>(
+      tables.selectRunSizes,
+      [lane, after.position],
+    );
     let bytes = 0;
     let last = 0;
     for (const size of sizes) {
@@ -51,21 +67,56 @@ export class LogReader {
       last = size.through;
     }
     if (last === 0) return [];
-    const rows = await this.#database.all<RunRow>(selectRun, [lane, after.position, last]);
+    const rows = await this.#database.all<RunRow>(tables.selectRun, [lane, after.position, last]);
     return rows.map((row) => {
       const { firstPosition, through } = row;
-      return { lane, firstPosition, through, publications: this.#decode(row) };
+      const items = this.#decode(row);
+      const publications = items.map((item) => item.publication);
+      return { lane, firstPosition, through, publications, source: sourceOf(row, items) };
     });
+  }
+
+  /** From the newest back, some rows at a time: readers of the log have their turn in between. */
+  async locate(place: SourcePlace): Promise<LogPlace | null> {
+    const [ends] = await this.#database.all<{ newest: number | null; oldest: number | null }>(
+      tables.selectNewestId,
+    );
+    const oldest = ends?.oldest ?? 1;
+    for (let id = ends?.newest ?? 0; id >= oldest; id -= locatedRows) {
+      const found = await this.#locateIn({ after: id - locatedRows, through: id }, place);
+      if (found !== null) return found;
+    }
+    return null;
+  }
+
+  async #locateIn(
+    ids: { readonly after: number; readonly through: number },
+    { source, sequence }: SourcePlace,
+  ): Promise<LogPlace | null> {
+    const { origin, epoch, lane } = source;
+    const rows = await this.#database.all<Omit<LogPlace, 'position' | 'publication'> & RunStart>(
+      tables.selectPlaces,
+      [ids.after, ids.through, origin, epoch, lane, sequence, sequence - sequencesOfRowMax],
+    );
+    for (const { firstPosition, lane: logLane, storedAt } of rows) {
+      const after = { position: firstPosition - 1, bytesMax: 1 };
+      const [batch] = await this.read(logLane, after);
+      const index = batch?.source?.sequences.indexOf(sequence) ?? -1;
+      const publication = batch?.publications[index];
+      if (publication === undefined) continue;
+      return { lane: logLane, position: firstPosition + index, storedAt, publication };
+    }
+    return null;
   }
 
   async *readRetained(): AsyncIterable<readonly Publication[]> {
     let after = '';
     for (;;) {
-      const rows = await this.#database.all<RetainedRow>(selectRetained, [after]);
+      const rows = await this.#database.all<RetainedRow>(tables.selectRetained, [after]);
       const last = rows.at(-1);
       if (last === undefined) return;
       after = last.topic;
-      yield rows.flatMap((row) => this.#decode(row));
+      yield rows.flatMap((row) => this.#decode(row).map((item) => item.publication));
     }
   }
 
@@ -73,7 +124,7 @@ export class LogReader {
     return this.#database.close();
   }
 
-  #decode(row: StoredBody): Publication[] {
+  #decode(row: StoredBody): Sequenced[] {
     try {
       return decodeBody(row.body, row.storedAt);
     } catch (error) {
@@ -83,4 +134,12 @@ export class LogReader {
       return [];
     }
   }
+}
+
+function sourceOf(row: RunRow, items: readonly Sequenced[]): BatchSource | null {
+  const { origin, epoch, sourceLane: lane, firstSequence } = row;
+  if (firstSequence === 0) return null;
+  // Rows of before have the first sequence alone: theirs have no gaps.
+  const sequences = items.map(({ sequence }, i) => sequence || firstSequence + i);
+  return { lane: { origin, epoch, lane }, sequences };
 }

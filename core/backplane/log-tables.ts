@@ -11,7 +11,7 @@ export const schema = `
     id INTEGER PRIMARY KEY, lane INTEGER NOT NULL, first_position INTEGER NOT NULL,
     count INTEGER NOT NULL, through INTEGER NOT NULL, origin TEXT NOT NULL, epoch TEXT NOT NULL,
     first_sequence INTEGER NOT NULL, stored_at INTEGER NOT NULL, bytes INTEGER NOT NULL,
-    body BLOB NOT NULL
+    body BLOB NOT NULL, source_lane INTEGER
   ) STRICT;
   CREATE UNIQUE INDEX IF NOT EXISTS log_by_position ON log (lane, through, first_position, bytes);
   CREATE TABLE IF NOT EXISTS lane_head (
@@ -25,6 +25,10 @@ export const schema = `
     topic TEXT PRIMARY KEY, stored_at INTEGER NOT NULL, body BLOB NOT NULL
   ) STRICT;`;
 
+/** A log of before has no column for it: its edges had the lanes of the log. */
+export const selectSourceLane = `SELECT name FROM pragma_table_info('log') WHERE name = 'source_lane'`;
+export const addSourceLane = 'ALTER TABLE log ADD COLUMN source_lane INTEGER';
+
 export const selectMeta = 'SELECT value FROM meta WHERE name = ?';
 export const insertMeta = 'INSERT INTO meta (name, value) VALUES (?, ?)';
 export const selectVersion = 'SELECT sqlite_version() AS version';
@@ -34,8 +38,13 @@ export const selectOldest =
 export const selectSources = `SELECT edge_id AS edgeId, epoch, lane, through FROM edge_sequence`;
 export const selectRunSizes = `SELECT through, bytes FROM log
   WHERE lane = ? AND through > ? ORDER BY through LIMIT 64`;
-export const selectRun = `SELECT first_position AS firstPosition, through, stored_at AS storedAt, body
+export const selectRun = `SELECT first_position AS firstPosition, through, stored_at AS storedAt,
+  origin, epoch, COALESCE(source_lane, lane) AS sourceLane, first_sequence AS firstSequence, body
   FROM log WHERE lane = ? AND through > ? AND through <= ? ORDER BY through`;
+export const selectNewestId = 'SELECT MAX(id) AS newest, MIN(id) AS oldest FROM log';
+export const selectPlaces = `SELECT lane, first_position AS firstPosition, stored_at AS storedAt
+  FROM log WHERE id > ? AND id <= ? AND origin = ? AND epoch = ? AND COALESCE(source_lane, lane) = ?
+  AND first_sequence <= ? AND first_sequence > ? ORDER BY id DESC`;
 export const selectRetained = `SELECT topic, stored_at AS storedAt, body FROM retained
   WHERE topic > ? ORDER BY topic LIMIT 500`;
 export const selectTrimmable = `SELECT id, lane, through, stored_at AS storedAt, bytes FROM log
@@ -43,7 +52,7 @@ export const selectTrimmable = `SELECT id, lane, through, stored_at AS storedAt,
 export const deleteThrough = 'DELETE FROM log WHERE id <= ?';
 
 const insertLog = `INSERT INTO log (lane, first_position, count, through, origin, epoch,
-  first_sequence, stored_at, bytes, body) VALUES `;
+  first_sequence, stored_at, bytes, body, source_lane) VALUES `;
 const upsertHead = 'INSERT INTO lane_head (lane, through) VALUES ';
 const upsertSource = 'INSERT INTO edge_sequence (edge_id, epoch, lane, through) VALUES ';
 const deleteOldSources = 'DELETE FROM edge_sequence WHERE edge_id = ? AND epoch <> ?';
@@ -109,6 +118,7 @@ function logValues(row: LogRow): SqlValue[] {
     row.storedAt,
     rowBytes(row),
     row.body,
+    row.sourceLane,
   ];
 }
 

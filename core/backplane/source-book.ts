@@ -3,7 +3,7 @@
  * part, or one that leaves a gap. Less or equal to the highest sequence is a repeat.
  */
 import { TrunklineError } from '../../base/errors.ts';
-import { laneCount } from '../../base/limits.ts';
+import { uplinkLanesMax } from '../../base/limits.ts';
 import type { LogSource } from './backplane.ts';
 
 export interface SourceRow {
@@ -36,6 +36,11 @@ export class SourceBook {
     return epochs !== undefined && epochs.size > (epochs.has(epoch) ? 1 : 0);
   }
 
+  /** The one that was written last; null for an edge that is not known. */
+  epochOf(edgeId: string): string | null {
+    return [...(this.#epochs.get(edgeId) ?? [])].at(-1) ?? null;
+  }
+
   /** Where the lane goes on. Below `oldestSequence` there is nothing to wait for. */
   open(
     source: { readonly edgeId: string; readonly epoch: string },
@@ -51,10 +56,11 @@ export class SourceBook {
   /** How many publications at the front are repeats. Throws `lane-gap`. `staged` stands for what
    * is being committed now. */
   repeatsOf(
-    batch: { readonly source: LogSource; readonly lane: number; readonly count: number },
+    batch: { readonly source: LogSource; readonly count: number },
     staged: ReadonlyMap<string, SourceRow>,
   ): number {
-    const { source, lane } = batch;
+    const { source } = batch;
+    const { lane } = source;
     const key = keyOf(source, lane);
     const through = staged.get(key)?.through ?? this.#highest.get(key) ?? 0;
     if (source.firstSequence > through + 1) {
@@ -82,7 +88,7 @@ export class SourceBook {
     for (const epoch of this.#epochs.get(edgeId) ?? []) {
       if (epoch === kept) continue;
       this.#epochs.get(edgeId)?.delete(epoch);
-      for (let lane = 0; lane < laneCount; lane++) {
+      for (let lane = 0; lane < uplinkLanesMax; lane++) {
         this.#highest.delete(keyOf({ edgeId, epoch }, lane));
       }
     }

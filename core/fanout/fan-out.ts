@@ -3,6 +3,7 @@
  * what is retained, goes to the log first and out in log order. Targets inside this process are
  * handed what matches; edges read the log at their own pace and are only woken.
  */
+import { isCanary } from '../../base/canary.ts';
 import type { Clock } from '../../base/clock.ts';
 import { TrunklineError } from '../../base/errors.ts';
 import type { Ledger } from '../../base/ledger.ts';
@@ -110,6 +111,11 @@ export class FanOut implements Fanout {
     this.#deliver(publications, (member) => member.target);
   }
 
+  /** Whether those who write to the topic have to hear what they wrote: several do. */
+  isContended(topic: string): boolean {
+    return this.#retained.isContended(topic);
+  }
+
   async close(): Promise<void> {
     await this.#trimmer.close();
   }
@@ -133,8 +139,10 @@ export class FanOut implements Fanout {
       for (const publication of batch.publications) {
         if (publication.retain) this.#retained.set(publication);
       }
+      // Canaries are their edge's alone, whoever subscribes to their topics.
+      const news = batch.publications.filter(({ topic }) => !isCanary(topic));
       // [MQTT-3.3.1-9] the flag is for new subscriptions; readers need it for their own store.
-      const plain = batch.publications.map((publication) =>
+      const plain = news.map((publication) =>
         publication.retain ? { ...publication, retain: false } : publication,
       );
       this.#deliver(plain, (member) => (member.reader === null ? member.target : null));
@@ -175,6 +183,7 @@ export class FanOut implements Fanout {
         return this.#index.remove(filter, member);
       },
       retained: (filter) => this.#retained.match(filter),
+      isRetained: (publication) => this.#retained.isCurrent(publication),
       detach: () => {
         for (const filter of filters) {
           this.wanted.remove(filter, target.id);

@@ -18,6 +18,8 @@ export interface FanoutAttachment {
   unwant(filter: string): boolean;
   /** Retained messages that match, as publications with `retain` true. */
   retained(filter: string): readonly Publication[];
+  /** Whether it is still what `retained` answers. */
+  isRetained(publication: Publication): boolean;
   detach(): void;
 }
 

@@ -8,11 +8,14 @@ import type { Logger } from '../../base/log.ts';
 import type { Counter, Metrics } from '../../base/metrics.ts';
 import type { Edge, ListSessionsResponse } from '../../proto/gen/trunkline/v1/fleet.ts';
 import type { Session } from '../../proto/gen/trunkline/v1/session.ts';
+import type { RulesDesk } from '../rules/rules-desk.ts';
 import { parseSessionFilter } from '../sessions/session-filter.ts';
 import type { SessionIndex } from '../sessions/session-index.ts';
+import type { Drain } from '../trunk/drain.ts';
 import { PageTokens } from './page-tokens.ts';
 import { SessionScan } from './session-scan.ts';
 import { SessionWatch, type WatchEnd } from './session-watch.ts';
+import type { TrunkDesk } from './trunk-desk.ts';
 
 const pageSizeDefault = 50;
 const pageSizeMax = 1_000;
@@ -31,8 +34,24 @@ export interface SessionQuery {
   readonly filter: string;
 }
 
+export interface FleetEngineParts {
+  readonly index: SessionIndex;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly metrics: Metrics;
+  /** Absent where rules are not kept. */
+  readonly rules?: RulesDesk;
+  /** Absent where there are no edges to ask. */
+  readonly trunks?: TrunkDesk;
+  /** Absent where there are no edges to send away. */
+  readonly drain?: Drain;
+}
+
 export class FleetEngine {
   readonly #index: SessionIndex;
+  readonly #rules: RulesDesk | null;
+  readonly #drain: Drain | null;
+  readonly #trunks: TrunkDesk | null;
   readonly #clock: Clock;
   readonly #log: Logger;
   readonly #scan: SessionScan;
@@ -41,8 +60,11 @@ export class FleetEngine {
   readonly #ended: Record<WatchEnd, Counter>;
   readonly #refused: Counter;
 
-  constructor(parts: { index: SessionIndex; clock: Clock; log: Logger; metrics: Metrics }) {
+  constructor(parts: FleetEngineParts) {
     this.#index = parts.index;
+    this.#rules = parts.rules ?? null;
+    this.#drain = parts.drain ?? null;
+    this.#trunks = parts.trunks ?? null;
     this.#clock = parts.clock;
     this.#log = parts.log;
     this.#scan = new SessionScan(parts);
@@ -126,6 +148,24 @@ export class FleetEngine {
     });
     this.#watches.add(watch);
     return watch;
+  }
+
+  /** Throws `unsupported` where rules are not kept. */
+  get rules(): RulesDesk {
+    if (this.#rules !== null) return this.#rules;
+    throw new TrunklineError('unsupported', 'This core keeps no rules.');
+  }
+
+  /** Throws `unsupported` where there are no edges to ask. */
+  get trunks(): TrunkDesk {
+    if (this.#trunks !== null) return this.#trunks;
+    throw new TrunklineError('unsupported', 'This core has no edges to ask.');
+  }
+
+  /** Throws `unsupported` where there are no edges to send away. */
+  get drain(): Drain {
+    if (this.#drain !== null) return this.#drain;
+    throw new TrunklineError('unsupported', 'This core has no edges to send away.');
   }
 
   edges(): Edge[] {

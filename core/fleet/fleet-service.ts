@@ -8,6 +8,8 @@ import type {
 } from '../../proto/gen/trunkline/v1/fleet.ts';
 import { type CallStatus, endCall, statusOf } from '../grpc/status.ts';
 import { unary } from '../grpc/unary.ts';
+import { rulesHandlers } from '../rules/rules-handlers.ts';
+import { drainCore } from './drain-handler.ts';
 import type { FleetEngine } from './fleet-engine.ts';
 import type { SessionWatch, WatchEnd } from './session-watch.ts';
 import { pumpWatch } from './watch-pump.ts';
@@ -29,6 +31,11 @@ export class FleetService {
       getSession: unary(this.#log, ({ clientId }) => ({ session: fleet.get(clientId) })),
       listEdges: unary(this.#log, () => ({ edges: fleet.edges() })),
       watchSessions: (call) => this.#watch(call),
+      listTrunks: unary(this.#log, () => ({ trunks: fleet.trunks.trunks() })),
+      getTrunk: unary(this.#log, ({ edgeId }) => ({ trunk: fleet.trunks.trunk(edgeId) })),
+      locatePublication: unary(this.#log, ({ messageId }) => fleet.trunks.locate(messageId)),
+      drainCore: unary(this.#log, (request) => drainCore(request, fleet.drain)),
+      ...rulesHandlers(() => fleet.rules, this.#log),
     };
   }
 

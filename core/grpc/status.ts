@@ -1,5 +1,5 @@
 /** Errors as gRPC shows them: the catalogue's codes to status codes, one place for all services. */
-import { status } from '@grpc/grpc-js';
+import { type Metadata, status } from '@grpc/grpc-js';
 import { type ErrorCode, TrunklineError } from '../../base/errors.ts';
 import type { Logger } from '../../base/log.ts';
 
@@ -7,6 +7,8 @@ import type { Logger } from '../../base/log.ts';
 export interface CallStatus {
   readonly code: status;
   readonly details: string;
+  /** Goes after it. */
+  readonly metadata?: Metadata;
 }
 
 const codes = new Map<ErrorCode, status>([
@@ -19,6 +21,11 @@ const codes = new Map<ErrorCode, status>([
   ['not-found', status.NOT_FOUND],
   ['not-authorized', status.PERMISSION_DENIED],
   ['overloaded', status.RESOURCE_EXHAUSTED],
+  ['rules-invalid', status.INVALID_ARGUMENT],
+  ['rules-conflict', status.ABORTED],
+  ['unsupported', status.UNIMPLEMENTED],
+  ['edge-unknown', status.NOT_FOUND],
+  ['command-refused', status.FAILED_PRECONDITION],
   ['store-failing', status.UNAVAILABLE],
   ['spool-failing', status.UNAVAILABLE],
   ['unreachable', status.UNAVAILABLE],

@@ -1,6 +1,6 @@
 /**
  * The operators' HTTP: fleet queries as JSON, watches as server-sent events, metrics, health, and
- * the console. Reads no request bodies. Requests pass: method, door (token, host), route, reply.
+ * the console. Requests pass: method, door (token, host), route, reply.
  */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -13,8 +13,9 @@ import type { FleetEngine } from '../fleet/fleet-engine.ts';
 import { BearerCheck } from '../grpc/bearer.ts';
 import { ConsoleFiles } from './console-files.ts';
 import { faultReply, type Reply, replyOfError, sendReply } from './reply.ts';
+import { jsonBody } from './request-body.ts';
 import { parametersOf, type RequestTarget, targetOf } from './request-target.ts';
-import { type Readiness, type RoutesParts, replyTo } from './routes.ts';
+import { changeReply, type Readiness, type RoutesParts, replyTo } from './routes.ts';
 import { SessionEvents } from './session-events.ts';
 
 const connectionsMax = 1_000;
@@ -114,13 +115,15 @@ class Desk {
   /** Null when the response is a stream that was begun. */
   async #replyTo(request: IncomingMessage, response: ServerResponse): Promise<Reply | null> {
     const target = targetOf(request.url ?? '/');
-    if (request.method !== 'GET' && request.method !== 'HEAD') {
-      const reply = faultReply('method-not-allowed', 'Only GET and HEAD are answered here.');
+    const isChange = request.method === 'POST';
+    if (request.method !== 'GET' && request.method !== 'HEAD' && !isChange) {
+      const reply = faultReply('method-not-allowed', 'Only GET, HEAD and POST are answered here.');
       // A body that may follow is not read.
-      return { ...reply, headers: { allow: 'GET, HEAD', connection: 'close' } };
+      return { ...reply, headers: { allow: 'GET, HEAD, POST', connection: 'close' } };
     }
     const turnedAway = this.#turnedAway(request, target);
     if (turnedAway !== null) return turnedAway;
+    if (isChange) return changeReply(target, () => jsonBody(request), this.#routes);
     if (target.path === watchPath && request.method === 'GET') {
       this.#events.serve(response, parametersOf(target.query, ['filter']).get('filter') ?? '');
       return null;

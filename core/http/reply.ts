@@ -11,6 +11,13 @@ const statuses = new Map<FaultCode, number>([
   ['not-found', 404],
   ['method-not-allowed', 405],
   ['overloaded', 503],
+  ['rules-invalid', 400],
+  ['rules-conflict', 409],
+  ['unsupported', 501],
+  ['edge-unknown', 404],
+  ['command-refused', 409],
+  ['unreachable', 504],
+  ['message-too-large', 413],
   ['unexpected', 500],
 ]);
 

@@ -3,9 +3,17 @@ import { TrunklineError } from '../../base/errors.ts';
 import type { Metrics } from '../../base/metrics.ts';
 import type { FleetEngine } from '../fleet/fleet-engine.ts';
 import type { ConsoleFiles } from './console-files.ts';
+import { drainReply } from './drain-route.ts';
 import { faultReply, jsonReply, type Reply, textReply } from './reply.ts';
 import { parametersOf, percentDecoded, type RequestTarget, wholeNumber } from './request-target.ts';
+import {
+  rollbackRulesReply,
+  rulesReply,
+  ruleVersionsReply,
+  setRulesReply,
+} from './rules-routes.ts';
 import { edgeJson, sessionJson, sessionPageJson } from './session-json.ts';
+import { trunkReply, trunksReply, whereReply } from './trunk-json.ts';
 
 const metricsType = 'text/plain; version=0.0.4; charset=utf-8';
 
@@ -42,10 +50,42 @@ export function replyTo(
     case '/v1/edges':
       parametersOf(query, []);
       return jsonReply({ edges: parts.fleet.edges().map(edgeJson) });
+    case '/v1/trunks':
+      return trunksReply(target, parts.fleet);
+    case '/v1/where':
+      return whereReply(target, parts.fleet);
+    case '/v1/rules':
+      return rulesReply(query, parts.fleet.rules);
+    case '/v1/rules/versions':
+      return ruleVersionsReply(query, parts.fleet.rules);
     default:
+      if (path.startsWith('/v1/trunks/')) return trunkReply(target, parts.fleet);
       return path.startsWith('/v1/sessions/')
         ? sessionReply(target, parts.fleet)
         : fileReply(path, parts.files, ifNoneMatch);
+  }
+}
+
+/** The same for what changes something; `body` is read when the path is known. */
+export async function changeReply(
+  { path, query }: RequestTarget,
+  body: () => Promise<Readonly<Record<string, unknown>>>,
+  { fleet }: RoutesParts,
+): Promise<Reply> {
+  parametersOf(query, []);
+  switch (path) {
+    case '/v1/rules':
+      return setRulesReply(await body(), fleet.rules);
+    case '/v1/rules:rollback':
+      return rollbackRulesReply(await body(), fleet.rules);
+    case '/v1/core:drain':
+      return drainReply(await body(), fleet.drain);
+    default:
+      return {
+        ...faultReply('method-not-allowed', 'Only GET and HEAD are answered here.'),
+        // A body that may follow is not read.
+        headers: { allow: 'GET, HEAD', connection: 'close' },
+      };
   }
 }
 
@@ -73,6 +113,6 @@ function fileReply(path: string, files: ConsoleFiles, ifNoneMatch: string | unde
   }
   throw new TrunklineError(
     'not-found',
-    `There is nothing at ${JSON.stringify(path.slice(0, 128))}. There are /v1/sessions, /v1/edges, /metrics, /healthz, /readyz and the console at /.`,
+    `There is nothing at ${JSON.stringify(path.slice(0, 128))}. There are /v1/sessions, /v1/edges, /v1/trunks, /metrics, /healthz, /readyz and the console at /.`,
   );
 }

@@ -5,6 +5,7 @@
 import type { Edge } from '../../proto/gen/trunkline/v1/fleet.ts';
 import { type Session, SessionState } from '../../proto/gen/trunkline/v1/session.ts';
 import type { EdgeStats } from '../../proto/gen/trunkline/v1/trunk.ts';
+import type { TrunkReport } from '../fleet/trunk-view.ts';
 import { RateWindow } from './rate-window.ts';
 import type { EdgeHello } from './session-sink.ts';
 
@@ -22,6 +23,7 @@ export class SessionHolder {
   #connectedSessions = 0;
   #stats: EdgeStats | null = null;
   readonly #rates = new RateWindow();
+  readonly #trunkRates = new RateWindow();
 
   constructor(id: string) {
     this.id = id;
@@ -60,6 +62,7 @@ export class SessionHolder {
     if (this.#links > 0) return;
     this.unseen = null;
     this.#rates.clear();
+    this.#trunkRates.clear();
   }
 
   report(stats: EdgeStats, elapsed: number): void {
@@ -67,6 +70,10 @@ export class SessionHolder {
     this.#rates.record(elapsed, {
       received: stats.receivedMessages,
       delivered: stats.deliveredMessages,
+    });
+    this.#trunkRates.record(elapsed, {
+      received: stats.uplinkedMessages,
+      delivered: stats.downlinkedMessages,
     });
   }
 
@@ -107,6 +114,12 @@ export class SessionHolder {
       deliveredRate: rates.delivered,
       roundTripUs: stats?.roundTripUs ?? 0,
     };
+  }
+
+  /** What an edge said of its trunk. */
+  trunkReport(elapsed: number): TrunkReport {
+    const { received: upRate, delivered: downRate } = this.#trunkRates.rates(elapsed);
+    return { edge: this.view(elapsed), stats: this.#stats, upRate, downRate };
   }
 
   #count(session: Session | undefined, by: number): void {

@@ -9,6 +9,7 @@ import type { Metrics } from '../../base/metrics.ts';
 import type { Edge } from '../../proto/gen/trunkline/v1/fleet.ts';
 import { type Session, SessionState } from '../../proto/gen/trunkline/v1/session.ts';
 import type { EdgeStats } from '../../proto/gen/trunkline/v1/trunk.ts';
+import type { TrunkReport } from '../fleet/trunk-view.ts';
 import { SessionHolder } from './session-holder.ts';
 import type { EdgeHello, SessionSink } from './session-sink.ts';
 import { SortedEntries } from './sorted-entries.ts';
@@ -84,6 +85,15 @@ export class SessionIndex implements SessionSink {
       .filter((holder) => holder.isEdge)
       .map((holder) => holder.view(elapsed))
       .sort((a, b) => (a.edgeId < b.edgeId ? -1 : 1));
+  }
+
+  /** The trunks of all edges that were here, by their names. */
+  trunkReports(): TrunkReport[] {
+    const elapsed = this.#clock.elapsed();
+    return [...this.#holders.values()]
+      .filter((holder) => holder.isEdge)
+      .map((holder) => holder.trunkReport(elapsed))
+      .sort((a, b) => (a.edge.edgeId < b.edge.edgeId ? -1 : 1));
   }
 
   /** Edges that hold sessions here and do not report now. */

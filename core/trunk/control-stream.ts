@@ -5,7 +5,7 @@
 import type { Clock } from '../../base/clock.ts';
 import { TrunklineError } from '../../base/errors.ts';
 import type { Ledger } from '../../base/ledger.ts';
-import { laneCount } from '../../base/limits.ts';
+import { laneCount, uplinkLanesMax } from '../../base/limits.ts';
 import { Liveness, livenessTickMs } from '../../base/liveness.ts';
 import type {
   ControlRequest,
@@ -19,6 +19,8 @@ import type { FanOut } from '../fanout/fan-out.ts';
 import type { WantedListener } from '../fanout/wanted-filters.ts';
 import type { CallStatus } from '../grpc/status.ts';
 import type { SessionSink } from '../sessions/session-sink.ts';
+import type { AttachedEdge, AttachedEdges } from './attached-edges.ts';
+import { EdgeCommands } from './edge-commands.ts';
 import { EdgeLink } from './edge-link.ts';
 
 /** Filters in one message: large snapshots go in several. */
@@ -33,10 +35,12 @@ export interface ControlParts {
   readonly backplane: Backplane;
   readonly fanout: FanOut;
   readonly sessions: SessionSink;
+  readonly edges: AttachedEdges;
 }
 
 export interface ControlOptions {
   readonly coreId: string;
+  readonly region: string;
   readonly softwareVersion: string;
   readonly heartbeatMs: number;
 }
@@ -50,15 +54,21 @@ export interface ControlOutlet {
 export class ControlStream {
   readonly edgeId: string;
   readonly epoch: string;
+  /** What the edge named at hello. */
+  readonly capabilities: ReadonlySet<string>;
+  /** Streams that it may open: for its own lanes, and for those of the log. */
+  readonly streamsMax: number;
   readonly link: EdgeLink;
   readonly #parts: ControlParts;
   readonly #outlet: ControlOutlet;
   readonly #liveness: Liveness;
   readonly #stopTicking: () => void;
   readonly #wantedListener: WantedListener;
+  readonly #attached: AttachedEdge;
   readonly #wantedChanges = new Map<string, boolean>();
   #wantedTurn: NodeJS.Immediate | null = null;
   #wantedVersion = 0;
+  #roundTripMs = 0;
 
   /** The hello must have been checked. */
   constructor(
@@ -67,9 +77,11 @@ export class ControlStream {
     context: ControlOptions & { outlet: ControlOutlet },
   ) {
     const { backplane, clock, fanout, sessions } = parts;
-    const { coreId, softwareVersion, heartbeatMs, outlet } = context;
+    const { coreId, region, softwareVersion, heartbeatMs, outlet } = context;
     this.edgeId = hello.edgeId;
     this.epoch = hello.epoch;
+    this.capabilities = new Set(hello.capabilities);
+    this.streamsMax = Math.max(hello.laneCount, laneCount);
     this.#parts = parts;
     this.#outlet = outlet;
     this.#liveness = new Liveness(clock, heartbeatMs);
@@ -81,24 +93,36 @@ export class ControlStream {
         coreId,
         logEpoch: backplane.logEpoch,
         softwareVersion,
-        capabilities: [],
+        capabilities: ['canary', 'deflate'],
         laneCount,
         heartbeatMs,
+        region,
       },
     });
     this.#wantedListener = (filter, isWanted) => this.#wantedChanged(filter, isWanted);
     this.#sendWanted(true, fanout.wanted.listen(this.edgeId, this.#wantedListener), []);
+    this.#attached = {
+      edgeId: hello.edgeId,
+      commands: new EdgeCommands(clock, {
+        edgeId: hello.edgeId,
+        capabilities: hello.capabilities,
+        write: (value) => outlet.write({ $case: 'command', value }),
+      }),
+      stageOf: (topic, at) => this.link.stageOf(topic, at),
+      filters: () => this.link.interest.filters(),
+    };
+    parts.edges.attach(this.#attached);
     this.#stopTicking = clock.every(livenessTickMs(heartbeatMs), () => {
       const isAlive = this.link.tick();
       if (this.#liveness.tick() === 'dead' || !isAlive) outlet.dead();
     });
   }
 
-  /** Throws what the stream has to end with. */
-  receive(message: NonNullable<ControlRequest['message']>): void {
+  /** Throws what the stream has to end with. A kind of a later version is passed over. */
+  receive(message: ControlRequest['message']): void {
     const { sessions } = this.#parts;
     this.#liveness.heard();
-    switch (message.$case) {
+    switch (message?.$case) {
       case 'hello':
         throw new TrunklineError('protocol', 'A second hello on one control stream.');
       case 'heartbeat':
@@ -112,9 +136,18 @@ export class ControlStream {
         this.#tellSessions(message.value);
         break;
       case 'stats':
+        this.#noteRoundTrip(message.value.roundTripUs / 1_000);
         sessions.edgeStats(this.edgeId, message.value);
         break;
+      case 'result':
+        this.#attached.commands.settle(message.value);
+        break;
     }
+  }
+
+  /** The least that the edge has told: what the way alone takes; 0 until it has. */
+  get roundTripMs(): number {
+    return this.#roundTripMs;
   }
 
   close(end: CallStatus): void {
@@ -122,8 +155,14 @@ export class ControlStream {
     if (this.#wantedTurn !== null) clearImmediate(this.#wantedTurn);
     this.#wantedTurn = null;
     this.#parts.fanout.wanted.unlisten(this.edgeId, this.#wantedListener);
+    this.#parts.edges.detach(this.#attached);
     this.link.close(end);
     this.#parts.sessions.edgeDetached(this.edgeId);
+  }
+
+  #noteRoundTrip(ms: number): void {
+    if (ms <= 0) return;
+    this.#roundTripMs = this.#roundTripMs === 0 ? ms : Math.min(this.#roundTripMs, ms);
   }
 
   /** At once, so that the edge can measure the round trip. */
@@ -182,10 +221,10 @@ export function checkHello(hello: Hello): void {
   if (!epochForm.test(hello.epoch)) {
     throw new TrunklineError('protocol', 'Hello: epoch is not 1 to 64 printable characters.');
   }
-  if (hello.laneCount !== laneCount) {
+  if (hello.laneCount < 1 || hello.laneCount > uplinkLanesMax) {
     throw new TrunklineError(
       'protocol',
-      `Hello: lane_count is ${hello.laneCount} but this core has ${laneCount} lanes.`,
+      `Hello: lane_count is ${hello.laneCount}, but an edge has 1 to ${uplinkLanesMax} lanes.`,
     );
   }
 }

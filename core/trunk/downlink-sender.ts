@@ -4,11 +4,19 @@
  * interest. Nothing leaves without credit; what waits is bounded.
  */
 import { BoundedQueue } from '../../base/bounded-queue.ts';
+import { canariesIn } from '../../base/canary.ts';
 import type { Clock } from '../../base/clock.ts';
 import type { Ledger } from '../../base/ledger.ts';
-import { batchBytesTarget, batchMessagesMax } from '../../base/limits.ts';
+import {
+  batchBytesTarget,
+  batchMessagesMax,
+  grownBatchBytesTarget,
+  grownBatchMessagesMax,
+} from '../../base/limits.ts';
 import { type Publication, publicationBytes } from '../../base/publication.ts';
+import { SendWindow } from '../../base/send-window.ts';
 import { batchBytes } from '../../proto/batch-bytes.ts';
+import type { PayloadDeflater } from '../../proto/deflate.ts';
 import type { Batch } from '../../proto/gen/trunkline/v1/publication.ts';
 import { type Sequenced, TopicEncoder } from '../../proto/wire.ts';
 import type { LaneOutlet } from './lane-outlet.ts';
@@ -28,12 +36,22 @@ export interface DownlinkParts {
   readonly clock: Clock;
   readonly ledger: Ledger;
   readonly cursor: LogCursor;
+  /** Null for an edge that does not take deflated payloads. */
+  readonly deflater: PayloadDeflater | null;
 }
 
-interface Snapshot {
+/** Retained messages for new filters. */
+export interface RetainedSnapshot {
   readonly publications: readonly Publication[];
-  at: number;
+  /** Of the interest that asked for them. */
   readonly version: number;
+  /** Whether it is still what its topic has. What came in its place goes by the log, and may have
+   * gone before. */
+  readonly isCurrent: (publication: Publication) => boolean;
+}
+
+interface Snapshot extends RetainedSnapshot {
+  at: number;
 }
 
 export class DownlinkSender {
@@ -46,10 +64,13 @@ export class DownlinkSender {
     bytesOf: publicationBytes,
   });
   readonly #snapshots: Snapshot[] = [];
+  readonly #underway: SendWindow;
   #credit: number;
   #isWritable = true;
   #isStarted = false;
   #isClosed = false;
+  /** The last batch of the log closed because it was full: more than a plain one waits. */
+  #isBacklogged = false;
   #turn: NodeJS.Immediate | null = null;
   #toldThrough: number;
   #toldAt: number;
@@ -58,6 +79,7 @@ export class DownlinkSender {
     this.#parts = parts;
     this.#outlet = outlet;
     this.#credit = options.creditBytes;
+    this.#underway = new SendWindow(parts.clock);
     this.#toldThrough = parts.cursor.position;
     this.#toldAt = parts.clock.elapsed();
     parts.cursor.onLoaded(() => this.wake());
@@ -76,13 +98,19 @@ export class DownlinkSender {
   }
 
   /** Retained messages for new filters, then word that the version is reached on this lane. */
-  sendRetained(publications: readonly Publication[], version: number): void {
-    this.#snapshots.push({ publications, at: 0, version });
+  sendRetained(snapshot: RetainedSnapshot): void {
+    this.#snapshots.push({ ...snapshot, at: 0 });
     this.wake();
   }
 
   grant(bytes: number): void {
     this.#credit += bytes;
+    this.wake();
+  }
+
+  /** The edge has dealt with the log up to this position. */
+  acknowledged(through: number): void {
+    this.#underway.acknowledged(through);
     this.wake();
   }
 
@@ -144,6 +172,7 @@ export class DownlinkSender {
     while (snapshot.at < snapshot.publications.length && !isFull(items.length, bytes)) {
       const publication = snapshot.publications[snapshot.at] as Publication;
       snapshot.at++;
+      if (!snapshot.isCurrent(publication)) continue;
       bytes += publicationBytes(publication);
       items.push({ sequence: 0, publication });
     }
@@ -172,10 +201,11 @@ export class DownlinkSender {
   }
 
   #sendLogged(): number {
-    if (!this.#isStarted || !this.#canSend()) return 0;
+    if (!this.#isStarted || !this.#canSend() || this.#underway.isFull) return 0;
+    const isClosed = this.#isBacklogged ? isGrown : isFull;
     const items: Sequenced[] = [];
     let bytes = 0;
-    while (!isFull(items.length, bytes)) {
+    while (!isClosed(items.length, bytes)) {
       const item = this.#parts.cursor.next();
       if (item === null) break;
       if (item === 'later') {
@@ -185,21 +215,26 @@ export class DownlinkSender {
       bytes += publicationBytes(item.publication);
       items.push(item);
     }
+    this.#isBacklogged = isFull(items.length, bytes);
     if (items.length === 0) return 0;
-    this.#write(this.#encode(items, this.#parts.cursor.position));
+    const { position } = this.#parts.cursor;
+    this.#underway.sent(position, this.#write(this.#encode(items, position)));
     this.#told();
     return 1;
   }
 
   #encode(items: readonly Sequenced[], through?: number): Batch {
     const now = this.#parts.clock.now();
-    this.#parts.ledger.downlinked.add(items.length);
+    this.#parts.ledger.downlinked.add(items.length - canariesIn(items));
     return this.#encoder.encode(items, through === undefined ? { now } : { now, through });
   }
 
-  #write(batch: Batch): void {
-    this.#credit -= batchBytes(batch);
+  #write(batch: Batch): number {
+    const bytes = batchBytes(batch);
+    this.#credit -= bytes;
+    this.#parts.deflater?.apply(batch);
     this.#isWritable = this.#outlet.write({ $case: 'batch', value: batch });
+    return bytes;
   }
 
   #told(): void {
@@ -210,6 +245,10 @@ export class DownlinkSender {
 
 function isFull(count: number, bytes: number): boolean {
   return count >= batchMessagesMax || bytes >= batchBytesTarget;
+}
+
+function isGrown(count: number, bytes: number): boolean {
+  return count >= grownBatchMessagesMax || bytes >= grownBatchBytesTarget;
 }
 
 function emptyBatch(through: number): Batch {
@@ -227,5 +266,8 @@ function emptyBatch(through: number): Batch {
     origins: [],
     originIds: [],
     properties: [],
+    deflatedPayloads: Buffer.alloc(0),
+    sourceSequences: [],
+    sources: [],
   };
 }

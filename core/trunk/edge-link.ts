@@ -12,6 +12,8 @@ import type { Backplane } from '../backplane/backplane.ts';
 import type { FanOut, LogReader } from '../fanout/fan-out.ts';
 import type { FanoutAttachment } from '../fanout/target.ts';
 import type { CallStatus } from '../grpc/status.ts';
+import type { EdgeStage } from './attached-edges.ts';
+import type { RetainedSnapshot } from './downlink-sender.ts';
 import { EdgeInterest } from './edge-interest.ts';
 import type { LaneStream } from './lane-stream.ts';
 
@@ -68,7 +70,7 @@ export class EdgeLink implements LogReader {
     this.#lanes.set(number, lane);
     older?.end(replaced);
     if (this.#version === 0) return;
-    lane.stream.sendRetained(this.#retained(this.interest.filters(), number), this.#version);
+    lane.stream.sendRetained(this.#retained(this.interest.filters(), number));
     lane.stream.start();
   }
 
@@ -92,6 +94,13 @@ export class EdgeLink implements LogReader {
 
   readThrough(lane: number): number {
     return this.#lanes.get(lane)?.stream.readThrough ?? this.#readThrough[lane] ?? 0;
+  }
+
+  stageOf(topic: string, at: { readonly lane: number; readonly position: number }): EdgeStage {
+    if (!this.interest.wants(topic, at)) return 'not-wanted';
+    if (this.readThrough(at.lane) >= at.position) return 'acknowledged';
+    const sentThrough = this.#lanes.get(at.lane)?.stream.sentThrough ?? 0;
+    return sentThrough >= at.position ? 'sent' : 'waiting';
   }
 
   /** False when a lane has fallen silent. */
@@ -143,13 +152,24 @@ export class EdgeLink implements LogReader {
 
   #announce(added: readonly string[], isFirst: boolean): void {
     for (const { stream } of this.#lanes.values()) {
-      stream.sendRetained(this.#retained(added, stream.lane), this.#version);
+      stream.sendRetained(this.#retained(added, stream.lane));
       if (isFirst) stream.start();
     }
   }
 
-  #retained(filters: Iterable<string>, lane: number): Publication[] {
+  #retained(filters: Iterable<string>, lane: number): RetainedSnapshot {
+    const attachment = this.#attachment;
+    return {
+      publications: this.#retainedOf(filters, lane),
+      version: this.#version,
+      isCurrent: (publication) => attachment.isRetained(publication),
+    };
+  }
+
+  #retainedOf(filters: Iterable<string>, lane: number): Publication[] {
     const byTopic = new Map<string, Publication>();
+    // Streams beyond the lanes of the log are for the way up.
+    if (lane >= laneCount) return [];
     for (const filter of filters) {
       for (const publication of this.#attachment.retained(filter)) {
         if (laneOf(publication.topic) === lane) byTopic.set(publication.topic, publication);

@@ -5,8 +5,8 @@ import type { LaneResponse } from '../../proto/gen/trunkline/v1/trunk.ts';
 import type { CallStatus } from '../grpc/status.ts';
 
 export interface LaneOutlet {
-  /** False when the stream's buffer is full: `drained` will be called. */
-  write(message: NonNullable<LaneResponse['message']>): boolean;
+  /** False when the stream's buffer is full: `drained` will be called. Calls back when it went out. */
+  write(message: NonNullable<LaneResponse['message']>, moved?: () => void): boolean;
   /** Ends the stream; the edge comes back. */
   fail(end: CallStatus): void;
 }

@@ -1,12 +1,14 @@
 /** One opened lane of an attached edge: both directions, their credits, and its heartbeat. */
 import { status } from '@grpc/grpc-js';
 import type { Clock } from '../../base/clock.ts';
-import { laneCreditBytes } from '../../base/limits.ts';
+import { DrainWatch } from '../../base/drain-watch.ts';
+import { drainMs, farRoundTripMs, laneCreditBytes } from '../../base/limits.ts';
 import { Liveness } from '../../base/liveness.ts';
 import type { Logger } from '../../base/log.ts';
 import type { Publication } from '../../base/publication.ts';
+import { PayloadDeflater } from '../../proto/deflate.ts';
 import type { LaneOpen, LaneRequest, LaneResponse } from '../../proto/gen/trunkline/v1/trunk.ts';
-import { DownlinkSender } from './downlink-sender.ts';
+import { DownlinkSender, type RetainedSnapshot } from './downlink-sender.ts';
 import type { EdgeInterest } from './edge-interest.ts';
 import type { LaneOutlet } from './lane-outlet.ts';
 import { LogCursor } from './log-cursor.ts';
@@ -18,8 +20,12 @@ export interface LaneParts extends UplinkParts {
 }
 
 export interface LaneContext {
+  /** What the edge named at hello. */
+  readonly capabilities: ReadonlySet<string>;
   readonly interest: EdgeInterest;
   readonly heartbeatMs: number;
+  /** To the edge and back; 0 until it is known. */
+  readonly roundTripMs: () => number;
 }
 
 export class LaneStream {
@@ -29,6 +35,9 @@ export class LaneStream {
   readonly #receiver: UplinkReceiver;
   readonly #sender: DownlinkSender;
   readonly #liveness: Liveness;
+  readonly #drain: DrainWatch;
+  readonly #moved = () => this.#drain.moved();
+  readonly #cursor: LogCursor;
   #readThrough: number;
 
   /** Answers the open; `outlet` belongs to this lane from here on. */
@@ -39,18 +48,36 @@ export class LaneStream {
     this.#parts = parts;
     this.#outlet = context.outlet;
     this.#liveness = new Liveness(clock, context.heartbeatMs);
+    this.#drain = new DrainWatch(clock);
     const position = this.#positionOf(open);
     this.#readThrough = position;
-    const cursor = new LogCursor(
+    this.#cursor = new LogCursor(
       { log, ledger, backplane, tail: fanout.tail, interest: context.interest },
-      { edgeId, lane, position, onFailure: (details) => this.#failReading(details) },
+      {
+        edgeId,
+        lane,
+        position,
+        isContended: context.capabilities.has('retained')
+          ? (topic) => fanout.isContended(topic)
+          : null,
+        returnsCanaries: context.capabilities.has('canary'),
+        tellsSources: context.capabilities.has('sources'),
+        onFailure: (details) => this.#failReading(details),
+      },
     );
     const outlet: LaneOutlet = {
       write: (message) => this.#write(message),
       fail: (end) => this.#outlet.fail(end),
     };
     this.#receiver = new UplinkReceiver(parts, { edgeId, epoch, lane }, outlet);
-    this.#sender = new DownlinkSender({ clock, ledger, cursor }, outlet, open);
+    const deflater = context.capabilities.has('deflate')
+      ? new PayloadDeflater(parts.counters, () => context.roundTripMs() > farRoundTripMs)
+      : null;
+    this.#sender = new DownlinkSender(
+      { clock, ledger, cursor: this.#cursor, deflater },
+      outlet,
+      open,
+    );
     const durableThrough = backplane.openSource({ edgeId, epoch }, lane, open.oldestSequence);
     this.#write({
       $case: 'opened',
@@ -68,14 +95,21 @@ export class LaneStream {
     return this.#readThrough;
   }
 
-  receive(message: NonNullable<LaneRequest['message']>): void {
+  /** The position up to which everything was sent, or is not for the edge. */
+  get sentThrough(): number {
+    return this.#cursor.position;
+  }
+
+  /** Throws what the stream has to end with. A kind of a later version is passed over. */
+  receive(message: LaneRequest['message']): void {
     this.#liveness.heard();
-    switch (message.$case) {
+    switch (message?.$case) {
       case 'batch':
         this.#receiver.receive(message.value);
         break;
       case 'watermark':
         this.#readThrough = Math.max(this.#readThrough, message.value.throughSequence);
+        this.#sender.acknowledged(message.value.throughSequence);
         break;
       case 'credit':
         this.#sender.grant(message.value.bytes);
@@ -87,6 +121,7 @@ export class LaneStream {
   }
 
   drained(): void {
+    this.#drain.drained();
     this.#sender.drained();
   }
 
@@ -95,8 +130,8 @@ export class LaneStream {
     this.#sender.start();
   }
 
-  sendRetained(publications: readonly Publication[], version: number): void {
-    this.#sender.sendRetained(publications, version);
+  sendRetained(snapshot: RetainedSnapshot): void {
+    this.#sender.sendRetained(snapshot);
   }
 
   offer(publication: Publication): void {
@@ -114,6 +149,11 @@ export class LaneStream {
     if (verdict === 'speak') {
       const sentAtMs = this.#parts.clock.now();
       this.#write({ $case: 'heartbeat', value: { sentAtMs, echoMs: 0 } });
+    }
+    if (this.#drain.isOverdue) {
+      this.#parts.counters.lanesStuck.add();
+      const details = `Nothing went out on lane ${this.lane} for ${drainMs / 1_000} s.`;
+      this.#outlet.fail({ code: status.UNAVAILABLE, details });
     }
     return verdict !== 'dead';
   }
@@ -140,7 +180,9 @@ export class LaneStream {
 
   #write(message: NonNullable<LaneResponse['message']>): boolean {
     this.#liveness.said();
-    return this.#outlet.write(message);
+    const isWritable = this.#outlet.write(message, this.#moved);
+    this.#drain.wrote(isWritable);
+    return isWritable;
   }
 
   #failReading(details: string): void {

@@ -2,9 +2,12 @@
  * One edge's place in the log of one lane: hands out what the edge wants, one after the other, from
  * the decoded tail while it keeps up and from the backplane when it is behind.
  */
+import { isCanary } from '../../base/canary.ts';
 import { messageOf } from '../../base/errors.ts';
 import type { Ledger } from '../../base/ledger.ts';
 import type { Logger } from '../../base/log.ts';
+import type { Publication } from '../../base/publication.ts';
+import type { SourcePlace } from '../../base/source.ts';
 import type { Sequenced } from '../../proto/wire.ts';
 import type { Backplane, LogBatch } from '../backplane/backplane.ts';
 import type { LogTail } from '../log/log-tail.ts';
@@ -29,6 +32,12 @@ export interface CursorOptions {
   readonly lane: number;
   /** The position up to which the edge has everything. */
   readonly position: number;
+  /** Retained messages that the edge hears of again, although it sent them; null for none. */
+  readonly isContended: ((topic: string) => boolean) | null;
+  /** The edge's canaries go back to it; those of others never do. */
+  readonly returnsCanaries: boolean;
+  /** The edge is told where each publication entered. */
+  readonly tellsSources: boolean;
   /** The log cannot be read; the stream has to end. */
   readonly onFailure: (details: string) => void;
 }
@@ -63,8 +72,6 @@ export class LogCursor {
   /** The next publication that the edge wants; null when there is none now; 'later' when so much
    * was passed over that others should have their turn first. */
   next(): Sequenced | null | 'later' {
-    const { interest } = this.#parts;
-    const { lane, edgeId } = this.#options;
     for (;;) {
       const batch = this.#batchAt(this.#position + 1);
       if (batch === undefined) {
@@ -83,10 +90,9 @@ export class LogCursor {
         continue;
       }
       this.#position = position;
-      if (publication.origin === edgeId) continue;
-      if (interest.wants(publication.topic, { lane, position })) {
-        return { sequence: position, publication };
-      }
+      if (!this.#goesOut(publication, position)) continue;
+      if (!this.#options.tellsSources) return { sequence: position, publication };
+      return { sequence: position, publication, from: placeIn(batch, position) };
     }
   }
 
@@ -94,6 +100,18 @@ export class LogCursor {
     this.#isClosed = true;
     this.#loaded = [];
     this.#current = undefined;
+  }
+
+  #goesOut(publication: Publication, position: number): boolean {
+    const { edgeId, lane, returnsCanaries } = this.#options;
+    const isOwn = publication.origin === edgeId;
+    if (isCanary(publication.topic)) return isOwn && returnsCanaries;
+    if (isOwn && !this.#isEchoed(publication)) return false;
+    return this.#parts.interest.wants(publication.topic, { lane, position });
+  }
+
+  #isEchoed({ retain, topic }: Publication): boolean {
+    return retain && (this.#options.isContended?.(topic) ?? false);
   }
 
   #batchAt(position: number): LogBatch | undefined {
@@ -146,4 +164,9 @@ export class LogCursor {
     this.#parts.log.warn({ edge: edgeId, lane, lost }, 'log no longer reaches back to the edge');
     this.#position = oldest - 1;
   }
+}
+
+function placeIn({ firstPosition, source }: LogBatch, position: number): SourcePlace | null {
+  const sequence = source?.sequences[position - firstPosition];
+  return source === null || sequence === undefined ? null : { source: source.lane, sequence };
 }

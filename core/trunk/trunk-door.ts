@@ -8,12 +8,11 @@ import {
   type Server,
   ServerCredentials,
   type ServerDuplexStream,
-  status,
 } from '@grpc/grpc-js';
 import type { Clock } from '../../base/clock.ts';
 import { TrunklineError } from '../../base/errors.ts';
 import type { Ledger } from '../../base/ledger.ts';
-import { heartbeatMs as defaultHeartbeatMs, laneCount } from '../../base/limits.ts';
+import { heartbeatMs as defaultHeartbeatMs } from '../../base/limits.ts';
 import type { Logger } from '../../base/log.ts';
 import type { Metrics } from '../../base/metrics.ts';
 import {
@@ -30,10 +29,17 @@ import { BearerCheck } from '../grpc/bearer.ts';
 import { bindServer, closeServer, createServer } from '../grpc/server.ts';
 import type { CallStatus } from '../grpc/status.ts';
 import type { SessionSink } from '../sessions/session-sink.ts';
-import { ControlStream, checkHello } from './control-stream.ts';
+import { AttachGate } from './attach-gate.ts';
+import type { AttachedEdges } from './attached-edges.ts';
+import { ControlStream } from './control-stream.ts';
+import type { Drain } from './drain.ts';
+import { helloOf, openOf } from './first-message.ts';
 import { endOf } from './lane-outlet.ts';
 import { LaneStream } from './lane-stream.ts';
+import { settledWithin } from './settled-within.ts';
+import { closingEnd, goneEnd, replacedEnd, silentEnd } from './stream-ends.ts';
 import { createTrunkCounters, type TrunkCounters } from './trunk-counters.ts';
+import { TrunkHealth } from './trunk-health.ts';
 import { TrunkStream } from './trunk-stream.ts';
 
 export interface TrunkDoorParts {
@@ -44,6 +50,8 @@ export interface TrunkDoorParts {
   readonly backplane: Backplane;
   readonly fanout: FanOut;
   readonly sessions: SessionSink;
+  readonly edges: AttachedEdges;
+  readonly drain: Drain;
 }
 
 export interface TrunkDoorOptions {
@@ -52,6 +60,10 @@ export interface TrunkDoorOptions {
   /** Empty: every edge is let in. */
   readonly token: string;
   readonly coreId: string;
+  readonly region: string;
+  /** Edges that may attach in a second, and at once after a quiet time. */
+  readonly attachRate: number;
+  readonly attachBurst: number;
   readonly softwareVersion: string;
   /** Told to every edge; the default is the one of base/limits.ts. */
   readonly heartbeatMs?: number;
@@ -62,20 +74,6 @@ interface AttachedEdge {
   readonly end: (end: CallStatus) => void;
 }
 
-const replacedEnd: CallStatus = {
-  code: status.ABORTED,
-  details: 'Another connection of the same edge took over.',
-};
-const closingEnd: CallStatus = { code: status.UNAVAILABLE, details: 'The core is closing.' };
-const silentEnd: CallStatus = {
-  code: status.UNAVAILABLE,
-  details: 'Nothing was heard of the edge for too long.',
-};
-const goneEnd: CallStatus = {
-  code: status.UNAVAILABLE,
-  details: 'The control stream of the edge has ended.',
-};
-
 export class TrunkDoor {
   readonly #parts: TrunkDoorParts & { readonly counters: TrunkCounters };
   readonly #options: TrunkDoorOptions;
@@ -83,6 +81,8 @@ export class TrunkDoor {
   readonly #edges = new Map<string, AttachedEdge>();
   readonly #streams = new Set<(end: CallStatus) => void>();
   readonly #bearer: BearerCheck;
+  readonly #gate: AttachGate;
+  readonly #health: TrunkHealth;
   readonly #heartbeatMs: number;
   #port = 0;
   #closing: Promise<void> | null = null;
@@ -92,7 +92,14 @@ export class TrunkDoor {
     this.#options = options;
     this.#bearer = new BearerCheck(options.token);
     this.#heartbeatMs = options.heartbeatMs ?? defaultHeartbeatMs;
+    const { attachRate: rate, attachBurst: burst, coreId, region } = options;
+    this.#gate = new AttachGate(parts, { rate, burst });
+    this.#health = new TrunkHealth(this.#bearer, () => {
+      return { coreId, region, log: parts.backplane.logEpoch, edges: this.#edges.size };
+    });
+    parts.drain.onChanged((isDraining) => this.#health.setServing(!isDraining));
     this.#server = createServer();
+    this.#health.addTo(this.#server);
     this.#server.addService(TrunkServiceService, {
       control: (call: ServerDuplexStream<ControlRequest, ControlResponse>) => this.#control(call),
       lane: (call: ServerDuplexStream<LaneRequest, LaneResponse>) => this.#lane(call),
@@ -125,6 +132,8 @@ export class TrunkDoor {
   }
 
   async #close(): Promise<void> {
+    this.#health.setServing(false);
+    await settledWithin(this.#parts.clock, this.#parts.backplane);
     for (const end of [...this.#streams]) end(closingEnd);
     await closeServer(this.#server);
   }
@@ -137,8 +146,8 @@ export class TrunkDoor {
       {
         message: ({ message }) =>
           this.#guard(end, () => {
-            if (control !== null && message !== undefined) control.receive(message);
-            else control = this.#attach(message, { stream, end });
+            if (control === null) control = this.#attach(message, { stream, end });
+            else control.receive(message);
           }),
         drained: () => {},
         ended: (reason) => {
@@ -148,7 +157,9 @@ export class TrunkDoor {
       },
     );
     const end = (why: CallStatus) => stream.end(why);
-    this.#admit(call.metadata, end);
+    if (!this.#admit(call.metadata, end)) return;
+    const refusal = this.#gate.refusal();
+    if (refusal !== null) end(refusal);
   }
 
   #lane(call: ServerDuplexStream<LaneRequest, LaneResponse>): void {
@@ -160,7 +171,7 @@ export class TrunkDoor {
       {
         message: ({ message }) =>
           this.#guard(end, () => {
-            if (lane !== null && message !== undefined) {
+            if (lane !== null) {
               lane.receive(message);
               return;
             }
@@ -184,9 +195,9 @@ export class TrunkDoor {
   }
 
   /** Ends a stream whose token is not right, and every stream of a door that closes. */
-  #admit(metadata: Metadata, end: (end: CallStatus) => void): void {
+  #admit(metadata: Metadata, end: (end: CallStatus) => void): boolean {
     this.#streams.add(end);
-    this.#guard(end, () => {
+    return this.#guard(end, () => {
       if (this.#closing !== null) throw new TrunklineError('unreachable', closingEnd.details);
       const [given] = metadata.get('authorization');
       if (this.#bearer.admits(typeof given === 'string' ? given : undefined)) return;
@@ -198,14 +209,16 @@ export class TrunkDoor {
   }
 
   /** What a message brings about ends its own stream at worst. */
-  #guard(end: (end: CallStatus) => void, work: () => void): void {
+  #guard(end: (end: CallStatus) => void, work: () => void): boolean {
     try {
       work();
+      return true;
     } catch (error) {
       if (!(error instanceof TrunklineError)) throw error;
       this.#parts.counters.streamsRefused.add();
       this.#parts.log.warn({ code: error.code, reason: error.message }, 'stream refused');
       end(endOf(error));
+      return false;
     }
   }
 
@@ -213,12 +226,8 @@ export class TrunkDoor {
     message: ControlRequest['message'],
     from: { stream: TrunkStream<ControlRequest, ControlResponse>; end: (end: CallStatus) => void },
   ): ControlStream {
-    if (message?.$case !== 'hello') {
-      throw new TrunklineError('protocol', 'The first message of control must be hello.');
-    }
-    const hello = message.value;
     // First, so that one who cannot be taken does not end the link of the one who was.
-    checkHello(hello);
+    const hello = helloOf(message);
     const { counters, log } = this.#parts;
     const older = this.#edges.get(hello.edgeId);
     if (older !== undefined) {
@@ -249,14 +258,15 @@ export class TrunkDoor {
   }
 
   #edgeOf(open: LaneOpen): AttachedEdge {
-    if (open.lane >= laneCount) {
+    const edge = this.#edges.get(open.edgeId);
+    if (edge?.control.epoch === open.epoch) {
+      const { streamsMax } = edge.control;
+      if (open.lane < streamsMax) return edge;
       throw new TrunklineError(
         'lane-unknown',
-        `Lane ${open.lane} is not one of the ${laneCount} lanes, 0 to ${laneCount - 1}.`,
+        `Lane ${open.lane} is not one of the ${streamsMax} lanes, 0 to ${streamsMax - 1}.`,
       );
     }
-    const edge = this.#edges.get(open.edgeId);
-    if (edge?.control.epoch === open.epoch) return edge;
     throw new TrunklineError(
       'edge-unknown',
       `Edge "${open.edgeId}" has no control stream of this epoch here: it must say hello before it opens lanes.`,
@@ -271,9 +281,11 @@ export class TrunkDoor {
     const { link } = edge.control;
     const lane = new LaneStream(this.#parts, open, {
       interest: link.interest,
+      capabilities: edge.control.capabilities,
       heartbeatMs: this.#heartbeatMs,
+      roundTripMs: () => edge.control.roundTripMs,
       outlet: {
-        write: (response) => from.stream.write({ message: response }),
+        write: (message, moved) => from.stream.write({ message }, moved),
         fail: (end) => {
           this.#parts.log.warn({ edge: open.edgeId, lane: open.lane, ...end }, 'lane refused');
           from.end(end);
@@ -283,9 +295,4 @@ export class TrunkDoor {
     link.attachLane({ stream: lane, end: from.end }, replacedEnd);
     return lane;
   }
-}
-
-function openOf(message: LaneRequest['message']): LaneOpen {
-  if (message?.$case === 'open') return message.value;
-  throw new TrunklineError('protocol', 'The first message of a lane must be open.');
 }

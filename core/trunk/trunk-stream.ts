@@ -49,9 +49,9 @@ export class TrunkStream<Request, Response> {
     return this.#isEnded;
   }
 
-  /** False when the buffer is full, until `drained`. */
-  write(response: Response): boolean {
-    return this.#isEnded || this.#call.write(response);
+  /** False when the buffer is full, until `drained`; calls back when it went out. */
+  write(response: Response, moved?: () => void): boolean {
+    return this.#isEnded || this.#call.write(response, moved);
   }
 
   end(end: CallStatus): void {

@@ -2,6 +2,7 @@
  * What comes up one lane: QoS 0 is routed at once, what carries sequences goes to the log and is
  * answered with the watermark when it is durable. Repeats are answered and not routed.
  */
+import { canariesIn } from '../../base/canary.ts';
 import type { Clock } from '../../base/clock.ts';
 import { TrunklineError } from '../../base/errors.ts';
 import type { Ledger } from '../../base/ledger.ts';
@@ -12,6 +13,7 @@ import { type Sequenced, TopicDecoder } from '../../proto/wire.ts';
 import type { Backplane } from '../backplane/backplane.ts';
 import type { FanOut } from '../fanout/fan-out.ts';
 import { endOf, type LaneOutlet } from './lane-outlet.ts';
+import type { LaneBook } from './trunk-books.ts';
 import type { TrunkCounters } from './trunk-counters.ts';
 
 /** Credit goes back in quarters: fewer messages, and the sender never runs dry waiting for one. */
@@ -38,6 +40,7 @@ export class UplinkReceiver {
   readonly #parts: UplinkParts;
   readonly #identity: LaneIdentity;
   readonly #outlet: LaneOutlet;
+  readonly #book: LaneBook;
   readonly #decoder = new TopicDecoder();
   #pendingBytes = 0;
   #creditDue = 0;
@@ -47,6 +50,7 @@ export class UplinkReceiver {
     this.#parts = parts;
     this.#identity = identity;
     this.#outlet = outlet;
+    this.#book = parts.counters.books.of(identity.edgeId, identity.lane);
   }
 
   receive(batch: Batch): void {
@@ -91,9 +95,12 @@ export class UplinkReceiver {
         'Batch refused: sequence_deltas leaves out sequences, which is for the downlink alone.',
       );
     }
+    const book = this.#book;
+    book.received.add(items.length);
     const bytes = batchBytes(batch);
     this.#pendingBytes += bytes;
     if (this.#pendingBytes > pendingBytesMax) {
+      book.refused('over-credit', items.length);
       throw new TrunklineError(
         'overloaded',
         `Lane ${this.#identity.lane} sent more than the credit that it was given.`,
@@ -102,17 +109,22 @@ export class UplinkReceiver {
     const { backplane, ledger, counters } = this.#parts;
     const { edgeId, epoch, lane } = this.#identity;
     const append = {
-      lane,
+      lane: null,
       publications: items.map((item) => item.publication),
-      source: { edgeId, epoch, firstSequence: batch.firstSequence },
+      source: { edgeId, epoch, lane, firstSequence: batch.firstSequence },
       onDurable: ({ repeats }: { readonly repeats: number }) => {
+        const news = repeats === 0 ? items : items.slice(repeats);
+        book.repeated.add(repeats);
+        book.logged.add(news.length);
         ledger.repeats.add(repeats);
-        ledger.uplinked.add(items.length - repeats);
+        ledger.uplinked.add(news.length - canariesIn(news));
         this.#durable(last, bytes);
       },
     };
     backplane.append([append]).catch((error: unknown) => {
-      if (error instanceof TrunklineError && error.code === 'lane-gap') counters.laneGaps.add();
+      const isGap = error instanceof TrunklineError && error.code === 'lane-gap';
+      if (isGap) counters.laneGaps.add();
+      book.refused(isGap ? 'gap' : 'log-failing', items.length);
       if (!this.#isClosed) this.#outlet.fail(endOf(error));
     });
   }

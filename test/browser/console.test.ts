@@ -62,7 +62,7 @@ test('the page shows the fleet under a strict policy, without a fault or a forei
   assert.match((await tiles.nth(1).textContent()) ?? '', /^Kept sessions1/);
   assert.match((await tiles.nth(2).textContent()) ?? '', /^Edges attached2of 2/);
   assert.equal(await visit.page.locator('table.sessions tbody tr').count(), 5);
-  await visit.page.getByRole('rowheader', { name: 'edge-2' }).waitFor();
+  await visit.page.getByRole('rowheader', { name: 'edge-2us-east' }).waitFor();
   assert.equal(await visit.page.locator('.chart canvas').count(), 1);
   isClean(visit);
 });
@@ -142,11 +142,37 @@ test('nothing makes a phone scroll sideways', async () => {
   core.index.edgeDetached('edge-2');
   const visit = await browser.visit(core.url, { width: 375, height: 812 });
   await live(visit.page);
+  await visit.page.getByRole('button', { name: 'edge-1' }).click();
   await visit.page.getByText('not reporting').waitFor();
   const widths = await visit.page.evaluate<number[]>(
     '[document.documentElement.scrollWidth, window.innerWidth]',
   );
   assert.deepEqual(widths, [375, 375]);
+  isClean(visit);
+});
+
+test('the trunk panel shows each link, its lanes on demand, and an old proof in colour', async () => {
+  core.report('edge-2', { backlog: 40_000, proofAgeMs: 95_000 });
+  const visit = await browser.visit(core.url);
+  await live(visit.page);
+  const rows = visit.page.locator('table.trunks tbody tr');
+  const far = rows.filter({ has: visit.page.getByRole('button', { name: 'edge-2' }) });
+  await far.getByText('40,000', { exact: true }).waitFor();
+  assert.equal(await far.locator('.tone-bad').count(), 2);
+  assert.match((await far.textContent()) ?? '', /1 m 35 s/);
+  await visit.page.getByText('no canary came back for too long on lane 2').waitFor();
+  assert.equal(await visit.page.locator('table.trunks tr.lane').count(), 0);
+  await visit.page.getByRole('button', { name: 'edge-2' }).focus();
+  await visit.page.keyboard.press('Enter');
+  const lanes = visit.page.locator('table.trunks tr.lane');
+  await lanes.nth(5).waitFor();
+  assert.equal(await lanes.count(), 6);
+  assert.match((await lanes.nth(4).textContent()) ?? '', /^Lane 4high/);
+  assert.equal(await lanes.locator('.tone-bad').count(), 2);
+  const near = rows.filter({ has: visit.page.getByRole('button', { name: 'edge-1' }) });
+  assert.equal(await near.locator('.tone-bad').count(), 0);
+  await visit.page.keyboard.press('Enter');
+  await lanes.first().waitFor({ state: 'detached' });
   isClean(visit);
 });
 

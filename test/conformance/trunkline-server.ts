@@ -21,7 +21,9 @@ export async function openTrunkline(limits: Readonly<Record<string, number>>): P
         ...{ properties: null, acceptedAt: Date.now(), origin: 'elsewhere' },
       };
       const from = { lane: laneOf(topic), logEpoch: 'elsewhere' };
-      await edge.broker.localDelivery.deliver(from, [{ publication, position: ++position }]);
+      await edge.broker.localDelivery.deliver(from, [
+        { publication, position: ++position, from: null },
+      ]);
     },
     restart: async () => {
       // The folder as it is at this moment is what a start after a crash would find.

@@ -105,7 +105,7 @@ test('a stream of publications is answered once, with their number, in order', a
   const messages = Array.from({ length: 50 }, (_, index) => ({
     publications: [row('s', `${index}.0`), row('s', `${index}.1`, { qos: 1 as const })],
   }));
-  assert.deepEqual(await publishStream(messages), { accepted: 100 });
+  assert.equal((await publishStream(messages)).accepted, 100);
   const texts = front.fanout.published.slice(-100).map(({ payload }) => payload.toString());
   assert.deepEqual(
     texts,

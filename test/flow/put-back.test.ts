@@ -10,6 +10,7 @@ import { openSqlite } from '../../base/sqlite.ts';
 import { laneOf } from '../../base/topic.ts';
 import { Bridge } from '../../bridge/bridge.ts';
 import type { Downlinked, LocalDelivery } from '../../bridge/ports.ts';
+import { EdgeRules } from '../../bridge/rules/edge-rules.ts';
 import { Spool } from '../../bridge/spool.ts';
 import { startProxy } from '../support/proxy.ts';
 import { common, publication, TestCore, withFolder } from '../support/trunk-world.ts';
@@ -41,7 +42,7 @@ class Edge implements LocalDelivery {
   private constructor(spool: Spool, port: number) {
     this.spool = spool;
     this.bridge = new Bridge(
-      { ...this.parts, spool: spool.uplink },
+      { ...this.parts, spool: spool.uplink, rules: new EdgeRules(this.parts) },
       {
         edgeId: 'edge',
         region: 'here',
@@ -80,6 +81,10 @@ class Edge implements LocalDelivery {
 
   wantedFilters(): Iterable<string> {
     return [topic];
+  }
+
+  beginRetainedSync() {
+    return () => {};
   }
 
   sessions() {

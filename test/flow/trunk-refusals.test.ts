@@ -56,9 +56,10 @@ class RawEdge {
   }
 
   /** Says hello and waits for the welcome. */
-  async attach(edgeId: string) {
+  async attach(edgeId: string, capabilities: readonly string[] = []) {
     const control = this.control();
-    control.send(helloOf(edgeId));
+    const { $case, value } = helloOf(edgeId);
+    control.send({ $case, value: { ...value, capabilities: [...capabilities] } });
     await until(() => control.seen[0]?.message?.$case === 'welcome', 'welcome');
     return control;
   }
@@ -94,7 +95,7 @@ function helloOf(edgeId: string, laneCount = 4) {
 
 function openOf(edgeId: string, lane: number) {
   const open = { edgeId, epoch: 'e1', lane, oldestSequence: 1, logEpoch: '', position: 0 };
-  return { $case: 'open' as const, value: { ...open, creditBytes: 1_000_000 } };
+  return { $case: 'open' as const, value: { ...open, creditBytes: 1_000_000, acknowledged: 0 } };
 }
 
 function batchOf(firstSequence: number, texts: readonly string[], topic = 't') {
@@ -158,10 +159,10 @@ test('a lane that does not exist, or whose edge said no hello, is refused', asyn
   });
 });
 
-test('a hello that names other lanes or no edge is refused', async () => {
+test('a hello that names too many lanes, none, or no edge is refused', async () => {
   await withCore(async (core, raw) => {
     await raw.attach('raw');
-    for (const hello of [helloOf('raw', 7), helloOf('bad id'), helloOf('')]) {
+    for (const hello of [helloOf('raw', 19), helloOf('raw', 0), helloOf('bad id'), helloOf('')]) {
       const control = raw.control();
       control.send(hello);
       assert.equal(await control.code, status.INVALID_ARGUMENT);
@@ -213,7 +214,7 @@ test('a batch that cannot be taken apart ends its lane and is counted', async ()
     assert.equal(await loud.code, status.INVALID_ARGUMENT);
     other.send(batchOf(1, ['fine']));
     await until(() => other.seen.at(-1)?.message?.$case === 'watermark', 'the other lane works');
-    assert.equal(core.backplane.head(1), 1);
+    assert.equal(core.backplane.head(laneOf('t')), 1);
   });
 });
 
@@ -230,7 +231,7 @@ test('repeats are answered with the watermark, a gap ends the lane', async () =>
       );
     await until(() => watermarks().length === 3, 'three watermarks');
     assert.deepEqual(watermarks(), [2, 2, 3]);
-    assert.equal(core.backplane.head(2), 3);
+    assert.equal(core.backplane.head(laneOf('t')), 3);
     assert.equal(core.parts.ledger.repeats.value, 3);
     lane.send(batchOf(9, ['9']));
     assert.equal(await lane.code, status.OUT_OF_RANGE);
@@ -338,7 +339,10 @@ test('an edge refuses a batch of the core that cannot be taken apart, and connec
       call.on('data', () => {});
       const welcome = { coreId: 'c', logEpoch: 'l', softwareVersion: '', capabilities: [] };
       call.write({
-        message: { $case: 'welcome', value: { ...welcome, laneCount: 4, heartbeatMs: 2_000 } },
+        message: {
+          $case: 'welcome',
+          value: { ...welcome, laneCount: 4, heartbeatMs: 2_000, region: '' },
+        },
       });
     },
     lane: (call: { on: Listen; write: (message: LaneResponse) => void }) => {
@@ -380,4 +384,26 @@ test('a bridge closes at once while it waits for a core that does not answer', a
   await edge.bridge.close();
   await edge.bridge.close();
   await new Promise((resolve) => mute.close(resolve));
+});
+
+test('an edge is told where publications entered when it knows what to do with it', async () => {
+  await withCore(async (core, raw) => {
+    const snapshot = { version: 1, snapshot: true, added: ['#'], removed: [] };
+    for (const capabilities of [[], ['sources']]) {
+      const edgeId = `raw-${capabilities.length}`;
+      const control = await raw.attach(edgeId, capabilities);
+      control.send({ $case: 'interest', value: snapshot });
+      await until(() => core.sink.events.includes(`interest ${edgeId} 1`), 'the interest');
+      const lane = await raw.open(edgeId, laneOf('t'));
+      const source = { edgeId: 'far', epoch: edgeId, lane: 17, firstSequence: 1 };
+      await core.backplane.append([{ lane: null, publications: [publication('t', 'x')], source }]);
+      const batches = () =>
+        lane.seen.flatMap(({ message }) => (message?.$case === 'batch' ? [message.value] : []));
+      await until(() => batches().length === 1, 'it came');
+      const [batch] = batches();
+      const isTold = capabilities.length > 0;
+      assert.deepEqual(batch?.sources, isTold ? [{ epoch: edgeId, lane: 17 }] : []);
+      assert.deepEqual(batch?.sourceSequences, isTold ? [1] : []);
+    }
+  });
 });

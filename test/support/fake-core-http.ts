@@ -6,9 +6,11 @@ import { systemClock } from '../../base/clock.ts';
 import { createLog } from '../../base/log.ts';
 import { Metrics } from '../../base/metrics.ts';
 import { FleetEngine } from '../../core/fleet/fleet-engine.ts';
+import { TrunkDesk } from '../../core/fleet/trunk-desk.ts';
 import { type HttpDoor, openHttp } from '../../core/http/http-server.ts';
 import { SessionIndex } from '../../core/sessions/session-index.ts';
 import { type Session, SessionState } from '../../proto/gen/trunkline/v1/session.ts';
+import { type LaneStats, Rule_Priority } from '../../proto/gen/trunkline/v1/trunk.ts';
 
 const coreId = 'core-1';
 
@@ -24,6 +26,8 @@ interface EdgeTotals {
   delivered: number;
   dropped: number;
   backlog: number;
+  /** Of lane 2; the others are proven. */
+  proofAgeMs: number;
 }
 
 export class FakeCore {
@@ -41,7 +45,8 @@ export class FakeCore {
     this.#options = options;
     const parts = { clock: systemClock, log: this.#log, metrics: this.#metrics };
     this.index = new SessionIndex(parts);
-    this.#fleet = new FleetEngine({ ...parts, index: this.index });
+    const trunks = new TrunkDesk({ ...parts, index: this.index }, { coreId });
+    this.#fleet = new FleetEngine({ ...parts, index: this.index, trunks });
   }
 
   get port(): number {
@@ -77,7 +82,13 @@ export class FakeCore {
 
   attach(edgeId: string, region: string): void {
     this.index.edgeAttached({ edgeId, region, softwareVersion: '0.1.0' });
-    this.#totals.set(edgeId, { received: 0, delivered: 0, dropped: 0, backlog: 0 });
+    this.#totals.set(edgeId, {
+      received: 0,
+      delivered: 0,
+      dropped: 0,
+      backlog: 0,
+      proofAgeMs: 900,
+    });
   }
 
   /** The edge did this much more; rates are made from it. */
@@ -88,6 +99,7 @@ export class FakeCore {
     totals.delivered += more.delivered ?? 0;
     totals.dropped += more.dropped ?? 0;
     totals.backlog = more.backlog ?? totals.backlog;
+    totals.proofAgeMs = more.proofAgeMs ?? totals.proofAgeMs;
     this.index.edgeStats(edgeId, {
       receivedMessages: totals.received,
       deliveredMessages: totals.delivered,
@@ -99,6 +111,10 @@ export class FakeCore {
       spoolBytes: 4 * 1024 * 1024 + totals.backlog * 140,
       startedAtMs: Date.now() - 3_600_000,
       roundTripUs: edgeId.includes('virginia') ? 92_400 : 640,
+      lanes: Array.from({ length: 6 }, (_, lane) => laneOf(lane, totals)),
+      rulesVersion: 3,
+      emptyInSeconds: Math.ceil(totals.backlog / 1_500),
+      foreign: [],
     });
   }
 
@@ -126,6 +142,22 @@ export class FakeCore {
     const facts = { gatewayId, protocol: 'grpc', listener: 'gateway', keepAliveSeconds: 0 };
     this.index.upsert(coreId, [sessionOf(coreId, clientId, facts)]);
   }
+}
+
+function laneOf(lane: number, totals: EdgeTotals): LaneStats {
+  const isMarked = lane === 2;
+  const proofAgeMs = isMarked ? totals.proofAgeMs : 1_400 + lane * 300;
+  return {
+    lane,
+    backlogMessages: isMarked ? totals.backlog : 0,
+    oldestUnackedMs: isMarked ? totals.backlog * 4 : 0,
+    proofAgeMs,
+    proofOverdue: proofAgeMs > 30_000,
+    creditBytes: 4 * 1024 * 1024 - lane * 1_024,
+    uplinkedMessages: Math.round(totals.received / 6),
+    downlinkedMessages: Math.round(totals.delivered / 6),
+    priority: [Rule_Priority.HIGH, Rule_Priority.BULK][lane - 4] ?? Rule_Priority.NORMAL,
+  };
 }
 
 function sessionOf(edgeId: string, clientId: string, facts: Partial<Session>): Session {

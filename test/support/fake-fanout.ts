@@ -54,6 +54,7 @@ export class FakeFanout implements Fanout {
       },
       retained: (filter) =>
         [...this.#retained.values()].filter(({ topic }) => topicMatches(filter, topic)),
+      isRetained: ({ topic }) => this.#retained.has(topic),
       detach: () => {
         for (const filter of filters) this.#index.remove(filter, target);
         this.targets.delete(target);

@@ -1,5 +1,6 @@
 /** The core's doors for tests: session index, fleet engine and front door over a fan-out in memory,
  * and gRPC clients whose messages can be awaited one by one. */
+
 import {
   type ClientDuplexStream,
   type ClientReadableStream,
@@ -23,6 +24,7 @@ import {
 import type { Publication } from '../../proto/gen/trunkline/v1/publication.ts';
 import { type Session, SessionState } from '../../proto/gen/trunkline/v1/session.ts';
 import { FakeFanout } from './fake-fanout.ts';
+import { known } from './known.ts';
 
 export function quietParts() {
   const metrics = new Metrics();
@@ -181,7 +183,7 @@ export class TestGateway {
     if (message?.$case !== kind) {
       throw new Error(`expected ${kind}, got ${JSON.stringify(message)}`);
     }
-    return message.value as never;
+    return known(message.value) as never;
   }
 
   async open(clientId: string, will?: Publication): Promise<void> {

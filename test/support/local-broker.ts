@@ -68,7 +68,7 @@ export async function openLocalBroker(
       uplink: {
         wants: () => true,
         offer: (publication) => offered.push(publication),
-        want: async () => false,
+        want: async () => null,
         unwant: () => {},
       },
       sessionListener: {

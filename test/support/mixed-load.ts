@@ -66,11 +66,17 @@ export class MixedPublisher {
     await until(() => this.acked.size >= goal, `${count} more acknowledgements`, 20_000);
   }
 
+  /** Sends no more, whatever is under way. */
+  abandon(): void {
+    this.#isStopped = true;
+    this.client.end(true);
+  }
+
   /** Resolves when everything sent is acknowledged. */
-  async stop(): Promise<void> {
+  async stop(withinMs = 20_000): Promise<void> {
     this.#isStopped = true;
     await this.#running;
-    await until(() => this.#underWay === 0, 'everything sent is acknowledged', 20_000);
+    await until(() => this.#underWay === 0, 'everything sent is acknowledged', withinMs);
     await this.client.endAsync();
   }
 }
@@ -122,14 +128,20 @@ export class MixedSubscriber {
     this.#newest.set(flow, Math.max(newest, Number(number)));
   }
 
-  /** Resolves with the books once everything acknowledged has arrived, or does not come any more. */
-  async settle(acked: Iterable<string>): Promise<MixedBooks> {
-    const owed = [...acked];
-    const lost = () => owed.filter((message) => !this.#seen.has(message));
-    await until(() => lost().length === 0, 'everything acknowledged arrives', 10_000).catch(
-      () => {},
-    );
-    return { lost: lost(), reordered: this.#reordered, doubled: this.#doubled };
+  /** Resolves with the books once everything acknowledged has arrived, or nothing of it came for
+   * `quietMs`. */
+  async settle(acked: Iterable<string>, quietMs = 10_000): Promise<MixedBooks> {
+    const isMissing = (message: string) => !this.#seen.has(message);
+    let lost = [...acked].filter(isMissing);
+    let before = Number.POSITIVE_INFINITY;
+    while (lost.length > 0 && lost.length < before) {
+      before = lost.length;
+      const arrived = this.#seen.size;
+      const isMore = () => this.#seen.size >= arrived + Math.min(before, 1_000);
+      await until(isMore, 'more arrives', quietMs).catch(() => {});
+      lost = lost.filter(isMissing);
+    }
+    return { lost, reordered: this.#reordered, doubled: this.#doubled };
   }
 
   async end(): Promise<void> {

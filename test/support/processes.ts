@@ -52,6 +52,8 @@ export interface StartOptions {
   /** More flags, such as `['--edge-id', 'edge-2']`; the later wins. */
   readonly flags?: readonly string[];
   readonly env?: Readonly<Record<string, string>>;
+  /** A program and its arguments that start it and become it, such as `nsenter`. */
+  readonly within?: readonly string[];
 }
 
 /** A new folder that is removed when the test file ends. */
@@ -91,7 +93,7 @@ export async function startProcess(
   const args = [command, '--data', data, ...ports, ...(options.flags ?? [])];
   const child = fork(entryFile, args, {
     stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
-    execArgv: ['--enable-source-maps'],
+    ...started(options.within ?? []),
     env: cleanEnv(options.env),
   });
   const output = captured(child);
@@ -116,6 +118,11 @@ export async function startProcess(
     stop: () => endOf(child, 'SIGTERM'),
     kill: (signal = 'SIGKILL') => endOf(child, signal),
   };
+}
+
+function started(within: readonly string[]): { execPath: string; execArgv: string[] } {
+  const [execPath = process.execPath, ...execArgv] = [...within, process.execPath];
+  return { execPath, execArgv: [...execArgv, '--enable-source-maps'] };
 }
 
 /** A core and an edge that is connected to it. */

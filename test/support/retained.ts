@@ -27,7 +27,12 @@ export function openRetained(limits: Partial<RetainedLimits> = {}) {
           delete: ([topic]: readonly unknown[]) => stored.delete(topic as string),
         },
       } as never,
-      messageLog: { isUplinkPending: () => isUplinkPending.value },
+      messageLog: {
+        isUplinkPending: () => isUplinkPending.value,
+        get lowestPending() {
+          return isUplinkPending.value ? 0 : Number.POSITIVE_INFINITY;
+        },
+      },
     },
     { ...unbounded, ...limits },
   );

@@ -11,10 +11,14 @@ import { createLog } from '../../base/log.ts';
 import { Metrics } from '../../base/metrics.ts';
 import type { Publication, Qos } from '../../base/publication.ts';
 import { Bridge } from '../../bridge/bridge.ts';
-import type { Downlinked, LocalDelivery } from '../../bridge/ports.ts';
+import type { BridgeOptions } from '../../bridge/bridge-options.ts';
+import type { Confirmed, Downlinked, LocalDelivery } from '../../bridge/ports.ts';
+import { EdgeRules } from '../../bridge/rules/edge-rules.ts';
 import { EmbeddedBackplane } from '../../core/backplane/embedded.ts';
 import { FanOut } from '../../core/fanout/fan-out.ts';
-import { TrunkDoor } from '../../core/trunk/trunk-door.ts';
+import { AttachedEdges } from '../../core/trunk/attached-edges.ts';
+import { Drain } from '../../core/trunk/drain.ts';
+import { TrunkDoor, type TrunkDoorOptions } from '../../core/trunk/trunk-door.ts';
 import type { Session } from '../../proto/gen/trunkline/v1/session.ts';
 import { FakeSpool } from './fake-spool.ts';
 
@@ -74,36 +78,48 @@ export class SinkLog {
 export class TestCore {
   readonly parts = common();
   readonly sink = new SinkLog();
+  readonly edges: AttachedEdges;
   readonly backplane: EmbeddedBackplane;
   readonly fanout: FanOut;
   readonly door: TrunkDoor;
+  readonly drain: Drain;
 
-  private constructor(opened: { backplane: EmbeddedBackplane; fanout: FanOut; door: TrunkDoor }) {
+  private constructor(opened: {
+    backplane: EmbeddedBackplane;
+    fanout: FanOut;
+    door: TrunkDoor;
+    drain: Drain;
+    edges: AttachedEdges;
+  }) {
+    this.edges = opened.edges;
     this.backplane = opened.backplane;
     this.fanout = opened.fanout;
     this.door = opened.door;
+    this.drain = opened.drain;
   }
 
-  static async open(
-    file: string,
-    options: { port?: number; token?: string; heartbeatMs?: number } = {},
-  ): Promise<TestCore> {
+  static async open(file: string, options: Partial<TrunkDoorOptions> = {}): Promise<TestCore> {
     const parts = common();
     const backplane = await EmbeddedBackplane.open(parts, { file });
     const fanout = await FanOut.open({ ...parts, backplane }, { logBytes: 1e9, logSeconds: 3_600 });
     const sessions = new SinkLog();
+    const edges = new AttachedEdges();
+    const drain = new Drain({ ...parts, edges }, 50);
     const door = await TrunkDoor.open(
-      { ...parts, backplane, fanout, sessions },
+      { ...parts, backplane, fanout, sessions, edges, drain },
       {
         host: '127.0.0.1',
         port: 0,
         token: '',
         coreId: 'core-1',
+        region: 'here',
+        attachRate: 1_000,
+        attachBurst: 1_000,
         softwareVersion: 'test',
         ...options,
       },
     );
-    const core = new TestCore({ backplane, fanout, door });
+    const core = new TestCore({ backplane, fanout, door, drain, edges });
     Object.assign(core, { parts, sink: sessions });
     return core;
   }
@@ -123,23 +139,37 @@ export class TestEdge implements LocalDelivery {
   readonly parts = common();
   readonly spool: FakeSpool;
   readonly bridge: Bridge;
+  readonly rules: EdgeRules;
   readonly received: Downlinked[] = [];
   readonly filters = new Set<string>();
+  /** What was confirmed after each time that the core was asked for everything. */
+  readonly synced: (Confirmed | null)[] = [];
   readonly local = new Map<string, Session>();
   readonly #waiters: { isDone: () => boolean; resolve: () => void }[] = [];
   /** Set to hold deliveries back. */
   gate: Promise<void> | null = null;
 
-  constructor(id: string, port: number, options: { spool?: FakeSpool; token?: string } = {}) {
+  constructor(
+    id: string,
+    port: number,
+    options: {
+      spool?: FakeSpool;
+      token?: string;
+      rules?: EdgeRules;
+      bridge?: Partial<BridgeOptions>;
+    } = {},
+  ) {
     this.spool = options.spool ?? new FakeSpool(`epoch-of-${id}`);
+    this.rules = options.rules ?? new EdgeRules(this.parts);
     this.bridge = new Bridge(
-      { ...this.parts, spool: this.spool },
+      { ...this.parts, spool: this.spool, rules: this.rules },
       {
         edgeId: id,
         region: 'here',
         cores: [`127.0.0.1:${port}`],
         token: options.token ?? '',
         softwareVersion: 'test',
+        ...options.bridge,
       },
     );
   }
@@ -150,9 +180,9 @@ export class TestEdge implements LocalDelivery {
     return this;
   }
 
-  want(filter: string): Promise<boolean> {
+  async want(filter: string): Promise<boolean> {
     this.filters.add(filter);
-    return this.bridge.want(filter);
+    return (await this.bridge.want(filter)) !== null;
   }
 
   async deliver(_from: unknown, items: readonly Downlinked[]): Promise<void> {
@@ -166,6 +196,12 @@ export class TestEdge implements LocalDelivery {
 
   wantedFilters(): Iterable<string> {
     return this.filters;
+  }
+
+  beginRetainedSync(): (confirmed: Confirmed | null) => void {
+    return (confirmed) => {
+      this.synced.push(confirmed);
+    };
   }
 
   sessions(): Iterable<Session> {

@@ -1,8 +1,13 @@
 /** Cutting batches by count and bytes, in order, and refusing when full. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { batchBytesTarget, batchMessagesMax } from '../../base/limits.ts';
-import { Batcher } from '../../bridge/batcher.ts';
+import {
+  batchBytesTarget,
+  batchMessagesMax,
+  grownBatchBytesTarget,
+  grownBatchMessagesMax,
+} from '../../base/limits.ts';
+import { Batcher, grownBatch } from '../../bridge/batcher.ts';
 import { publication } from '../support/trunk-world.ts';
 
 const wide = { countMax: 10_000, bytesMax: 100_000_000 };
@@ -44,4 +49,17 @@ test('a full batcher refuses until something was taken, and takes any one item w
   batcher.take();
   assert.equal(batcher.isHalfEmpty, true);
   assert.ok(batcher.offer(item(2)));
+});
+
+test('a batch grows to its larger bounds when more than a plain one waits', () => {
+  const batcher = new Batcher(wide);
+  for (let i = 1; i <= batchMessagesMax; i++) batcher.offer(item(i));
+  assert.equal(batcher.isBacklogged, false);
+  for (let i = 1; i <= 10_000 - batchMessagesMax; i++) batcher.offer(item(batchMessagesMax + i));
+  assert.equal(batcher.isBacklogged, true);
+  assert.equal(batcher.take(grownBatch).length, grownBatchMessagesMax);
+  batcher.clear();
+  for (let i = 1; i <= 100; i++) batcher.offer(item(i, 10_000));
+  assert.equal(batcher.isBacklogged, true);
+  assert.equal(batcher.take(grownBatch).length, Math.ceil(grownBatchBytesTarget / 10_017));
 });

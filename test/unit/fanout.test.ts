@@ -133,7 +133,13 @@ test('the tail finds what it holds and says nothing of what it let go', () => {
   const tail = new LogTail({ bytesMax: 2_000 });
   for (let i = 0; i < 100; i++) {
     const publications = [publication('a', 'x'.repeat(50)), publication('a', 'y'.repeat(50))];
-    tail.push({ lane: 0, firstPosition: 2 * i + 1, through: 2 * i + 2, publications });
+    tail.push({
+      lane: 0,
+      firstPosition: 2 * i + 1,
+      through: 2 * i + 2,
+      publications,
+      source: null,
+    });
   }
   assert.equal(tail.find(0, 1), undefined);
   assert.equal(tail.find(0, 200)?.firstPosition, 199);

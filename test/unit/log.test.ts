@@ -11,7 +11,12 @@ import type { Backplane, LogBatch } from '../../core/backplane/backplane.ts';
 import { EmbeddedBackplane } from '../../core/backplane/embedded.ts';
 import { common, publication, withFolder } from '../support/trunk-world.ts';
 
-const source = (firstSequence: number) => ({ edgeId: 'e', epoch: 's1', firstSequence });
+const source = (firstSequence: number, lane = 0) => ({
+  edgeId: 'e',
+  epoch: 's1',
+  lane,
+  firstSequence,
+});
 
 async function withLog(work: (log: Backplane, file: string) => Promise<void>): Promise<void> {
   await withFolder(async (folder) => {
@@ -114,7 +119,7 @@ test('a gap is refused alone, also when what it lacks was refused in the same co
 test('an edge whose lane is not known starts below the oldest sequence that it holds', async () => {
   await withLog(async (log) => {
     assert.equal(log.openSource(source(1), 3, 41), 40);
-    await log.append([{ lane: 3, publications: several(1), source: source(41) }]);
+    await log.append([{ lane: 3, publications: several(1), source: source(41, 3) }]);
     assert.equal(log.openSource({ edgeId: 'e', epoch: 's2' }, 3, 1), 0);
   });
 });
@@ -168,7 +173,9 @@ test('age trims what every reader has, bytes trim whatever the readers have', as
 test('what an edge wrote with a spool that it no longer has is forgotten when the next one writes', async () => {
   await withLog(async (log, file) => {
     const write = (edgeId: string, epoch: string, lane: number) =>
-      log.append([{ lane, publications: several(2), source: { edgeId, epoch, firstSequence: 1 } }]);
+      log.append([
+        { lane, publications: several(2), source: { edgeId, epoch, lane, firstSequence: 1 } },
+      ]);
     for (const epoch of ['s1', 's2', 's3']) {
       for (const lane of [0, 1]) await write('e', epoch, lane);
     }

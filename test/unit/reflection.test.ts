@@ -114,7 +114,12 @@ test('v1alpha is answered too, with the file of a symbol and everything that it 
     reader.tag();
     names.push(Buffer.from(field(reader.bytes(), 1) as Uint8Array).toString());
   }
-  assert.deepEqual(names, ['trunkline/v1/fleet.proto', 'trunkline/v1/session.proto']);
+  assert.deepEqual(names, [
+    'trunkline/v1/fleet.proto',
+    'trunkline/v1/session.proto',
+    'trunkline/v1/trunk.proto',
+    'trunkline/v1/publication.proto',
+  ]);
 });
 
 test('an unknown symbol is answered with not-found, and the stream lives on', async () => {

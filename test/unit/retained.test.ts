@@ -160,11 +160,56 @@ test('a replacement without an expiry does not expire with what it replaced', as
 test('what a snapshot did not name goes, but not what came since or is on its way up', async () => {
   const { retained, isUplinkPending } = openRetained();
   retained.set(retainedPublication('old', 'x', { origin: 'edge-2' }), 0);
-  const { stamp } = retained;
+  const mark = retained.mark();
   retained.set(retainedPublication('new', 'x', { origin: 'edge-2' }), 0);
-  await retained.dropUnconfirmed('#', stamp);
+  await retained.dropUnconfirmed('#', mark, () => true);
   assert.deepEqual(await topicsOf(retained, '#'), ['new']);
+  retained.set(retainedPublication('own', 'x'), 7);
   isUplinkPending.value = true;
-  await retained.dropUnconfirmed('#', retained.stamp);
-  assert.deepEqual(await topicsOf(retained, '#'), ['new']);
+  const later = retained.mark();
+  isUplinkPending.value = false;
+  await retained.dropUnconfirmed('#', later, (topic) => topic === 'own' || topic === 'new');
+  assert.deepEqual(await topicsOf(retained, '#'), ['own']);
+  retained.settle(later);
+  await retained.dropUnconfirmed('#', retained.mark(), () => true);
+  assert.deepEqual(await topicsOf(retained, '#'), []);
 });
+
+test('an answer of the core does not undo what was published here while it was asked', async () => {
+  const { retained, isUplinkPending } = openRetained();
+  retained.set(retainedPublication('lamp', 'off'), 7);
+  retained.set(retainedPublication('fan', 'on'), 8);
+  retained.set(retainedPublication('fan', ''), 9);
+  isUplinkPending.value = true;
+  const mark = retained.mark();
+  // Acknowledged before the answer, which is of a moment before, is here.
+  isUplinkPending.value = false;
+  retained.confirm(retainedPublication('lamp', 'on', { origin: 'edge-2' }));
+  retained.confirm(retainedPublication('fan', 'on', { origin: 'edge-2' }));
+  assert.deepEqual(await textsOf(retained), ['lamp off']);
+  retained.settle(mark);
+  retained.confirm(retainedPublication('lamp', 'on', { origin: 'edge-2' }));
+  retained.confirm(retainedPublication('fan', 'on', { origin: 'edge-2' }));
+  assert.deepEqual(await textsOf(retained), ['lamp on', 'fan on']);
+});
+
+test('what is held for a new core outlives its answers, until there is something newer', async () => {
+  const { retained } = openRetained();
+  retained.set(retainedPublication('a', '1'), 7);
+  retained.set(retainedPublication('b', '1', { origin: 'edge-2' }), 0);
+  await retained.hold();
+  await retained.dropUnconfirmed('#', retained.mark(), () => true);
+  assert.deepEqual(await textsOf(retained), ['a 1', 'b 1']);
+  retained.confirm(retainedPublication('a', '2', { origin: 'edge-2' }));
+  retained.set(retainedPublication('b', '2'), 3);
+  await retained.dropUnconfirmed('#', retained.mark(), () => true);
+  assert.deepEqual(await textsOf(retained), []);
+});
+
+async function textsOf(retained: Retained): Promise<string[]> {
+  const texts: string[] = [];
+  for await (const step of retained.walk('#')) {
+    texts.push(...step.map(({ topic, payload }) => `${topic} ${payload}`));
+  }
+  return texts;
+}

@@ -43,6 +43,10 @@ const noStats: EdgeStats = {
   spoolBytes: 0,
   startedAtMs: 0,
   roundTripUs: 0,
+  lanes: [],
+  rulesVersion: 0,
+  emptyInSeconds: 0,
+  foreign: [],
 };
 
 test('sessions stand in the order of their client identifiers', () => {

@@ -111,10 +111,11 @@ test('a record keeps every field', async () => {
     properties: Buffer.from([1, 2, 3]),
     origin: 'edge-9',
   });
+  const from = { source: { origin: 'edge-9', epoch: 'ü', lane: 17 }, sequence: 2 ** 40 };
   const entry: SpoolEntry = {
     kind: 'publication',
     publication: full,
-    source: { kind: 'trunk', logEpoch: 'e', lane: 3, position: 77 },
+    source: { kind: 'trunk', logEpoch: 'e', lane: 3, position: 77, from },
     clientId: 'client',
     packetId: 4242,
   };
@@ -241,7 +242,7 @@ test('the log that positions count in is known after a crash at any moment', asy
   const sequence = spool.append({
     kind: 'publication',
     publication: publication('a', 'x'),
-    source: { kind: 'trunk', logEpoch: 'log', lane: 1, position: 9 },
+    source: { kind: 'trunk', logEpoch: 'log', lane: 1, position: 9, from: null },
     clientId: '',
     packetId: 0,
   });
@@ -273,7 +274,7 @@ test('a state record does not forget what came down before it and was not noted 
   const sequence = spool.append({
     kind: 'publication',
     publication: publication('a', 'x', { qos: 2 }),
-    source: { kind: 'trunk', logEpoch: 'log', lane: 1, position: 9 },
+    source: { kind: 'trunk', logEpoch: 'log', lane: 1, position: 9, from: null },
     clientId: '',
     packetId: 0,
   });

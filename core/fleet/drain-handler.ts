@@ -1,0 +1,33 @@
+/** `DrainCore`: what an operator may ask for, checked. */
+import { TrunklineError } from '../../base/errors.ts';
+import type { DrainCoreRequest, DrainCoreResponse } from '../../proto/gen/trunkline/v1/fleet.ts';
+import type { Drain } from '../trunk/drain.ts';
+
+/** A day; whoever wants longer has forgotten it. */
+const withinMsMax = 24 * 3_600 * 1_000;
+
+const addressForm = /^[^@\s]{1,255}:\d{1,5}$/;
+
+/** Throws `query-invalid`. Resolves when the edges have answered. */
+export async function drainCore(
+  { withinMs, address, undo }: DrainCoreRequest,
+  drain: Drain,
+): Promise<DrainCoreResponse> {
+  if (undo) {
+    if (withinMs > 0 || address !== '') {
+      throw new TrunklineError('query-invalid', 'undo is given: leave out within_ms and address.');
+    }
+    drain.undo();
+    return { draining: false, edges: [] };
+  }
+  if (withinMs > withinMsMax) {
+    const text = `within_ms is ${withinMs}; give ${withinMsMax} at most.`;
+    throw new TrunklineError('query-invalid', text);
+  }
+  if (address !== '' && !addressForm.test(address)) {
+    const given = JSON.stringify(address.slice(0, 128));
+    const text = `address is ${given}; give host:port of the trunk of another core.`;
+    throw new TrunklineError('query-invalid', text);
+  }
+  return { draining: true, edges: await drain.begin({ withinMs, address }) };
+}
