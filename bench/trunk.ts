@@ -30,9 +30,11 @@ bridge when mosquitto is installed. Each round starts everything anew; medians a
   --replay-rate N
                  edge.replay_rate of the edges [their default]
   --only PART    Nothing but: rates, replay, compression or connections
+  --row ROW      Of the throughput rows nothing but: qos0, qos1 or kept; no latency rows
   --json         Figures of all rounds as JSON instead of tables
-  --profile DIR  Instead of all that: the row QoS 1 with kept sessions once, with CPU profiles of
-                 the three processes in DIR, and the functions with the most time of their own
+  --profile DIR  Instead of all that: one throughput row once (kept, or that of --row), with CPU
+                 profiles of the three processes in DIR, and the functions with the most time of
+                 their own
   -h, --help     This text
 `;
 
@@ -49,6 +51,11 @@ interface Load {
 const qos0: Load = { name: 'QoS 0', qos: 0, keepsSession: false };
 const qos1: Load = { name: 'QoS 1', qos: 1, keepsSession: false };
 const qos1Kept: Load = { name: 'QoS 1, kept sessions', qos: 1, keepsSession: true };
+const rowsByName = new Map([
+  ['qos0', qos0],
+  ['qos1', qos1],
+  ['kept', qos1Kept],
+]);
 
 const parts = ['rates', 'replay', 'compression', 'connections'] as const;
 type Part = (typeof parts)[number];
@@ -60,6 +67,7 @@ interface Options {
   readonly replay: number;
   readonly replayRate: string | undefined;
   readonly only: Part | undefined;
+  readonly row: Load | undefined;
   readonly isJson: boolean;
   readonly profiles: string | undefined;
 }
@@ -105,7 +113,8 @@ class TrunkBench {
   async profile(folder: string): Promise<void> {
     mkdirSync(folder, { recursive: true });
     const path = await openTrunkline({ profiles: folder });
-    const result = await this.#measure(path, qos1Kept).finally(() => path.close());
+    const load = this.#options.row ?? qos1Kept;
+    const result = await this.#measure(path, load).finally(() => path.close());
     process.stdout.write(`${settingsLine(result)}\n`);
     for (const name of ['edge-a', 'core', 'edge-b']) {
       process.stdout.write(`\n${name}, share of its busy time\n`);
@@ -143,8 +152,16 @@ class TrunkBench {
   }
 
   async #rates(path: TrunklinePath): Promise<void> {
-    for (const load of [qos0, qos1, qos1Kept]) await this.#addRate('trunkline', path, load);
-    for (const load of [qos0, qos1]) await this.#addLatency('trunkline', path, load);
+    await this.#rows('trunkline', path, [qos0, qos1, qos1Kept]);
+  }
+
+  async #rows(system: string, path: RunningPath, loads: readonly Load[]): Promise<void> {
+    const { row } = this.#options;
+    for (const load of loads) {
+      if (row === undefined || row === load) await this.#addRate(system, path, load);
+    }
+    if (row !== undefined) return;
+    for (const load of [qos0, qos1]) await this.#addLatency(system, path, load);
   }
 
   async #hold(path: TrunklinePath): Promise<void> {
@@ -163,8 +180,7 @@ class TrunkBench {
   async #mosquitto(program: string): Promise<void> {
     const path = await openMosquitto(program);
     try {
-      for (const load of [qos0, qos1]) await this.#addRate('mosquitto bridge', path, load);
-      for (const load of [qos0, qos1]) await this.#addLatency('mosquitto bridge', path, load);
+      await this.#rows('mosquitto bridge', path, [qos0, qos1]);
     } finally {
       await path.close();
     }
@@ -215,6 +231,7 @@ function optionsOf(args: readonly string[]): Options | null {
       replay: { type: 'string', default: '200000' },
       'replay-rate': { type: 'string' },
       only: { type: 'string' },
+      row: { type: 'string' },
       json: { type: 'boolean', default: false },
       profile: { type: 'string' },
       help: { type: 'boolean', short: 'h', default: false },
@@ -228,6 +245,7 @@ function optionsOf(args: readonly string[]): Options | null {
     replay: values.replay === '0' ? 0 : positive('replay', values.replay),
     replayRate: values['replay-rate'],
     only: partOf(values.only),
+    row: loadOf(values.row),
     isJson: values.json,
     profiles: values.profile,
   };
@@ -237,6 +255,14 @@ function partOf(name: string | undefined): Part | undefined {
   const part = parts.find((one) => one === name);
   if (part !== undefined || name === undefined) return part;
   throw new Error(`--only is ${JSON.stringify(name)}; give one of ${parts.join(', ')}.`);
+}
+
+function loadOf(name: string | undefined): Load | undefined {
+  if (name === undefined) return undefined;
+  const load = rowsByName.get(name);
+  if (load !== undefined) return load;
+  const names = [...rowsByName.keys()].join(', ');
+  throw new Error(`--row is ${JSON.stringify(name)}; give one of ${names}.`);
 }
 
 function positive(flag: string, text: string): number {

@@ -1,7 +1,7 @@
 /** The edge's end of the control stream: hello, heartbeats and round trip, and what rides on it. */
 import type { ClientDuplexStream, ServiceError } from '@grpc/grpc-js';
 import type { Clock } from '../base/clock.ts';
-import { heartbeatMs } from '../base/limits.ts';
+import { farRoundTripMs, heartbeatMs } from '../base/limits.ts';
 import { Liveness } from '../base/liveness.ts';
 import type {
   Command,
@@ -14,6 +14,10 @@ import type {
   Welcome,
 } from '../proto/gen/trunkline/v1/trunk.ts';
 import { retryOfMetadata } from '../proto/trunk-metadata.ts';
+
+/** Heartbeats of the first moment, one after the other: an end that has just begun takes longer to
+ * answer than the way is long. They stop when the way has shown itself to be short. */
+const firstBeatsMax = 16;
 
 export interface ControlHandlers {
   readonly welcome: (welcome: Welcome) => void;
@@ -30,6 +34,7 @@ export class Control {
   #sentAt = { wall: 0, elapsed: 0 };
   #roundTripUs = 0;
   #leastRoundTripMs = 0;
+  #firstBeats = 0;
   #retryAfterMs = 0;
   #isWritable = true;
   #isEnded = false;
@@ -131,7 +136,14 @@ export class Control {
     const ms = this.#clock.elapsed() - this.#sentAt.elapsed;
     const us = ms * 1_000;
     this.#leastRoundTripMs = this.#roundTripUs === 0 ? ms : Math.min(this.#leastRoundTripMs, ms);
-    this.#roundTripUs = this.#roundTripUs === 0 ? us : this.#roundTripUs * 0.75 + us * 0.25;
+    if (this.#firstBeats < firstBeatsMax) {
+      this.#firstBeats++;
+      this.#roundTripUs = this.#leastRoundTripMs * 1_000;
+      if (this.#leastRoundTripMs > farRoundTripMs) this.#beat();
+      else this.#firstBeats = firstBeatsMax;
+    } else {
+      this.#roundTripUs = this.#roundTripUs * 0.75 + us * 0.25;
+    }
   }
 
   #drained(): void {

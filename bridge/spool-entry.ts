@@ -12,10 +12,15 @@ import type { RunRecord } from './spool-run.ts';
 
 /** What comes in; the shape that the broker's port names. A run takes a sequence for each of its
  * publications. */
-export type SpoolInput =
-  | SpoolEntry
-  | CanaryInput
-  | { readonly kind: 'run'; readonly run: Run; readonly clientId: string };
+export type SpoolInput = SpoolEntry | CanaryInput | RunInput;
+
+export interface RunInput {
+  readonly kind: 'run';
+  readonly run: Run;
+  readonly clientId: string;
+  /** Of its first publication; absent: from a device. */
+  readonly source?: EntrySource;
+}
 
 /** The edge's own: it goes up the lane that it names, and nobody here is owed it. */
 export interface CanaryInput {
@@ -29,27 +34,29 @@ export type SpoolEntry =
   | {
       readonly kind: 'publication';
       readonly publication: Publication;
-      readonly source:
-        | { readonly kind: 'device' }
-        | {
-            readonly kind: 'trunk';
-            readonly logEpoch: string;
-            readonly lane: number;
-            readonly position: number;
-            readonly from: SourcePlace | null;
-          };
+      readonly source: EntrySource;
       readonly clientId: string;
       readonly packetId: number;
     }
   | { readonly kind: 'release'; readonly clientId: string; readonly packetId: number };
+
+type EntrySource =
+  | { readonly kind: 'device' }
+  | {
+      readonly kind: 'trunk';
+      readonly logEpoch: string;
+      readonly lane: number;
+      readonly position: number;
+      readonly from: SourcePlace | null;
+    };
 
 /** An entry with its place. */
 export type ReadEntry = SpoolEntry & { readonly sequence: number };
 
 /** The log that an entry from the trunk counts its position in; null for other entries. */
 export function epochOfEntry(entry: SpoolInput): string | null {
-  if (entry.kind !== 'publication' || entry.source.kind === 'device') return null;
-  return entry.source.logEpoch;
+  if (entry.kind !== 'publication' && entry.kind !== 'run') return null;
+  return entry.source?.kind === 'trunk' ? entry.source.logEpoch : null;
 }
 
 /** `assign` gives out the next place on a lane, for what goes up. */
@@ -89,16 +96,21 @@ function recordOfCanary(
 }
 
 function recordOfRun(
-  { run, clientId }: { readonly run: Run; readonly clientId: string },
+  { run, clientId, source }: RunInput,
   map: LaneMap,
   assign: (lane: number) => number,
 ): RunRecord {
   const kind = 'run';
+  if (source?.kind === 'trunk') {
+    const { from, lane, position: place } = source;
+    return { kind, run, clientId, direction: 'down', lane, place, from };
+  }
+  const from = null;
   if (run.topic.startsWith('$') || map.goesUp?.(run.topic, run.count) === false) {
-    return { kind, run, clientId, direction: 'local', lane: 0, place: 0 };
+    return { kind, run, clientId, direction: 'local', lane: 0, place: 0, from };
   }
   const lane = map.laneFor(run.topic);
-  return { kind, run, clientId, direction: 'up', lane, place: assign(lane) };
+  return { kind, run, clientId, direction: 'up', lane, place: assign(lane), from };
 }
 
 /** What was scanned, without the records of the spool's own. */

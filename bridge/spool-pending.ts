@@ -14,6 +14,10 @@ export function goesUp(record: SpoolRecord | RunRecord): record is PublicationRe
   return (record.kind === 'publication' || record.kind === 'run') && record.direction === 'up';
 }
 
+export function cameDown(record: SpoolRecord | RunRecord): record is PublicationRecord | RunRecord {
+  return (record.kind === 'publication' || record.kind === 'run') && record.direction === 'down';
+}
+
 /** One by one, for the lanes. */
 export function uplinkRecords({ record, sequence }: Pending): UplinkRecord[] {
   if (!goesUp(record)) return [];

@@ -25,7 +25,7 @@ import {
 import { SpoolEpoch } from './spool-epoch.ts';
 import { SpoolLanes } from './spool-lanes.ts';
 import type { SpoolOptions, SpoolParts } from './spool-options.ts';
-import { goesUp, type Pending, uplinkRecords } from './spool-pending.ts';
+import { cameDown, goesUp, type Pending, uplinkRecords } from './spool-pending.ts';
 import { encodeRecord } from './spool-record.ts';
 import { SpoolSegments } from './spool-segments.ts';
 import { SpoolSpace } from './spool-space.ts';
@@ -153,9 +153,7 @@ export class Spool {
     this.#nextSequence += count;
     const assign = (lane: number) => this.#lanes.assign(lane, sequence, count);
     const record = recordOf(entry, this.#lanes.map, assign);
-    if (record.kind === 'publication' && record.direction === 'down') {
-      this.#lanes.noteAppended(record.lane, record.place);
-    }
+    if (cameDown(record)) this.#lanes.noteAppended(record.lane, record.place + count - 1);
     this.#enqueue({ sequence, count, record, bytes: encodeRecord(record) });
     return sequence;
   }

@@ -1,7 +1,8 @@
 /** One HTTP/2 connection of an edge to a core. */
 import { type ClientOptions, credentials } from '@grpc/grpc-js';
 import { trunkMessageBytesMax } from '../base/limits.ts';
-import { TrunkServiceClient } from '../proto/gen/trunkline/v1/trunk.ts';
+import type { TrunkServiceClient } from '../proto/gen/trunkline/v1/trunk.ts';
+import { TrunkClient } from '../proto/trunk-service.ts';
 
 const clientOptions: ClientOptions = {
   // Without its own pool each client would share the other's connection.
@@ -17,5 +18,5 @@ const clientOptions: ClientOptions = {
 };
 
 export function openTrunkClient(address: string): TrunkServiceClient {
-  return new TrunkServiceClient(address, credentials.createInsecure(), clientOptions);
+  return new TrunkClient(address, credentials.createInsecure(), clientOptions);
 }

@@ -35,6 +35,13 @@ export interface PublicationSource {
   readonly publisher: Session | null;
 }
 
+/** The same of a run; `source`, that of its first, only when it did not come from a device. */
+export interface RunSource {
+  readonly source?: SpoolSource;
+  readonly clientId: string;
+  readonly publisher: Session | null;
+}
+
 export class Acceptance {
   readonly #parts: AcceptanceParts;
   #waiting: Waiting[] = [];
@@ -57,14 +64,14 @@ export class Acceptance {
     this.#append({ kind, publication, source, clientId, packetId }, { publisher, then });
   }
 
-  /** The same for a run of a device. */
-  publishRun(
-    run: Run,
-    from: { readonly clientId: string; readonly publisher: Session },
-    then: () => void,
-  ): void {
-    const { clientId, publisher } = from;
-    this.#append({ kind: 'run', run, clientId }, { publisher, then });
+  /** The same for a run. */
+  publishRun(run: Run, from: RunSource, then: () => void): void {
+    const { clientId, publisher, source } = from;
+    const entry: LogEntry =
+      source === undefined
+        ? { kind: 'run', run, clientId }
+        : { kind: 'run', run, clientId, source };
+    this.#append(entry, { publisher, then });
   }
 
   /** PUBREL of a kept session. */

@@ -1,22 +1,26 @@
 /**
- * The one file that names Aedes. It holds the device sessions as a protocol state: CONNECT and its
- * refusals, keep alive, SUBSCRIBE, UNSUBSCRIBE, PINGREQ. Messages never pass through it: PUBLISH and
- * its acknowledgements are taken out before Aedes sees the bytes, and wills out of CONNECT. MQTT 5 is
- * translated before and behind it.
+ * The one file that imports Aedes; `aedes-client.ts` is what it knows a device as. It holds the device
+ * sessions as a protocol state: CONNECT and its refusals, keep alive, SUBSCRIBE, UNSUBSCRIBE, PINGREQ.
+ * Messages never pass through it: PUBLISH and its acknowledgements are taken out before Aedes sees the
+ * bytes, and wills out of CONNECT. MQTT 5 is translated before and behind it.
  *
  * What of its insides is leaned on, for the pinned version 1.2.0 and asserted when it opens:
- * - `handle(conn)` takes an object that reads (`read`, 'readable'), writes (`write`, `cork`) and
- *   ends (`destroy`, 'close'); it need not be a stream.
- * - the order of CONNECT: preConnect, authenticate, persistence calls, CONNACK, `clientReady`.
+ * - packets are written to `client.conn` by `cork`, `write` and `uncork`; it need not be a stream.
+ * - the order of CONNECT: preConnect, authenticate, persistence calls, 'client', CONNACK.
  * - `client._keepaliveTimer`, refreshed here for packets that Aedes does not see.
  * - `preConnect` may change the packet: a will that it takes out is not there.
  */
+import { createRequire } from 'node:module';
 import { Readable } from 'node:stream';
 import { Aedes, type AedesOptions, type AuthenticateError, type Client } from 'aedes';
 import type { Qos } from '../base/publication.ts';
+import { HostedClient, PacketIntake } from './aedes-client.ts';
 import type { Connection } from './connection/connection.ts';
+import { connackFrame } from './connection/frames.ts';
 
 const pinnedVersion = '1.2.0';
+
+const connackAccepted = 0;
 
 /** Aedes looks for dead peers' wills at four times this; ours are found at start instead. */
 const idleIntervalMs = 24 * 3600 * 1000;
@@ -58,17 +62,21 @@ export interface HostHooks {
 
 interface AedesClient extends Client {
   readonly conn: Client['conn'] & Connection;
-  readonly _keepaliveTimer?: NodeJS.Timeout | null;
 }
 
 export class AedesHost {
   readonly #aedes: Aedes;
+  readonly #intake: PacketIntake;
+  readonly #letIn: (client: HostedClient) => void;
 
-  private constructor(aedes: Aedes) {
+  private constructor(aedes: Aedes, hooks: HostHooks) {
     this.#aedes = aedes;
+    this.#intake = new PacketIntake(aedes);
+    this.#letIn = (client) => letIn(aedes, client, hooks);
   }
 
   static async open(hooks: HostHooks): Promise<AedesHost> {
+    forgoNumberCache();
     const aedes = await Aedes.createBroker({
       ...optionsFor(hooks),
       mq: messageQueue,
@@ -79,13 +87,10 @@ export class AedesHost {
     });
     assertPinned(aedes);
     aedes.on('client', (client) => {
+      const hosted = client as unknown as HostedClient;
       // Closed while its will was being written down, and registered after that all the same.
-      if (client.closed) forget(aedes, client);
-    });
-    aedes.on('clientReady', (client) => {
-      const { conn } = client as AedesClient;
-      if (conn.destroyed) forget(aedes, client);
-      else hooks.ready(conn);
+      if (hosted.closed) forget(aedes, hosted);
+      else hosted.letIn();
     });
     aedes.on('subscribe', (subscriptions, client) => {
       const filters = subscriptions.filter((one) => one.qos <= 2).map((one) => one.topic);
@@ -95,22 +100,41 @@ export class AedesHost {
       // Of a kept session they were revoked, durably, before UNSUBACK.
       if (client?.clean === true) hooks.revoked((client as AedesClient).conn, filters);
     });
-    return new AedesHost(aedes);
+    return new AedesHost(aedes, hooks);
   }
 
   /** A new connection, before its first byte. */
   handle(connection: Connection): void {
-    this.#aedes.handle(connection as unknown as Client['conn']);
+    connection.client = new HostedClient(this.#aedes, connection, this.#letIn);
+  }
+
+  /** A whole packet of the client's, in MQTT 3.1.1. */
+  take(connection: Connection, frame: Buffer): void {
+    const { client } = connection;
+    if (client instanceof HostedClient) this.#intake.take(client, frame);
+  }
+
+  /** The connection has ended, and nothing of Aedes is in the stack. */
+  gone(connection: Connection): void {
+    const { client } = connection;
+    if (client instanceof HostedClient) client.close();
   }
 
   /** The client sent something that Aedes did not see. */
   refreshKeepAlive(connection: Connection): void {
-    (connection.client as AedesClient | null)?._keepaliveTimer?.refresh();
+    const { client } = connection;
+    if (client instanceof HostedClient) client._keepaliveTimer?.refresh();
   }
 
   close(): Promise<void> {
     return new Promise((resolve) => this.#aedes.close(() => resolve()));
   }
+}
+
+/** Its writer keeps a buffer for each of 65,536 numbers, for the sake of messages that it never has. */
+function forgoNumberCache(): void {
+  const writer = createRequire(import.meta.resolve('aedes'))('mqtt-packet').writeToStream;
+  writer.cacheNumbers = false;
 }
 
 function optionsFor(hooks: HostHooks): AedesOptions {
@@ -161,9 +185,8 @@ function persistenceFor(hooks: HostHooks) {
     removeSubscriptions: (client: AedesClient, filters: readonly string[]) =>
       hooks.revoke(client.conn, filters),
     storeRetained: nothing,
-    createRetainedStreamCombi: noStream,
-    // Read once for each CONNECT: an array costs less there than a stream.
-    outgoingStream: () => [],
+    // Asked for once for each SUBSCRIBE, and piped to whoever sends what is in it.
+    createRetainedStreamCombi: () => ({ pipe: () => {} }),
     outgoingEnqueueCombi: nothing,
     putWill: nothing,
     delWill: nothing,
@@ -175,13 +198,27 @@ function refusal(returnCode: number): AuthenticateError {
   return Object.assign(new Error('connection refused'), { returnCode });
 }
 
+/** CONNACK, unless the connection has ended meanwhile. */
+function letIn(aedes: Aedes, client: HostedClient, hooks: HostHooks): void {
+  const { conn } = client;
+  if (conn.destroyed) {
+    forget(aedes, client);
+    return;
+  }
+  client.connected = true;
+  client.connackSent = true;
+  conn.write(connackFrame(connackAccepted));
+  conn.uncork();
+  hooks.ready(conn);
+}
+
 /** Takes a client that is gone out of the registry. */
-function forget(aedes: Aedes, client: Client): void {
+function forget(aedes: Aedes, client: HostedClient): void {
   const registry = aedes as unknown as {
-    clients: Record<string, Client>;
-    unregisterClient(client: Client): void;
+    clients: Record<string, HostedClient>;
+    unregisterClient(client: HostedClient): void;
   };
-  if (registry.clients[client.id] === client) registry.unregisterClient(client);
+  if (registry.clients[client.id ?? ''] === client) registry.unregisterClient(client);
 }
 
 function assertPinned(aedes: Aedes): void {

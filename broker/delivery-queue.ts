@@ -16,6 +16,10 @@ import {
 /** Bytes of a reference without payload, for the queue's bound. */
 const referenceBytes = 32;
 
+function bytesOf({ publication }: Delivery): number {
+  return publication === null ? referenceBytes : publicationBytes(publication);
+}
+
 export class DeliveryQueue {
   readonly #read: OutboxParts['read'];
   readonly #queue: BoundedQueue<Delivery>;
@@ -25,8 +29,7 @@ export class DeliveryQueue {
     this.#queue = new BoundedQueue({
       countMax: limits.queue_messages,
       bytesMax: limits.queue_bytes,
-      bytesOf: ({ publication }) =>
-        publication === null ? referenceBytes : publicationBytes(publication),
+      bytesOf,
     });
   }
 

@@ -15,9 +15,9 @@ import { authorize } from './authorize.ts';
 import { type BrokerParts, joinParts } from './broker-parts.ts';
 import { type ServerTerms, serverTerms } from './connect-request.ts';
 import { Connection } from './connection/connection.ts';
-import type { CloseReason } from './connection/connection-port.ts';
+import type { CloseReason, ConnectionHooks } from './connection/connection-port.ts';
 import { hostHooks } from './host-hooks.ts';
-import { Inbox } from './inbox.ts';
+import { Inbox, type InboxParts } from './inbox.ts';
 import { type Arrival, type Doors, innerListener, Listeners, type OpenDoors } from './listeners.ts';
 import type { LocalDelivery, MessageLog, SessionListener, Uplink } from './ports.ts';
 import { recover } from './recovery.ts';
@@ -52,6 +52,7 @@ export class DeviceBroker {
   readonly #joined: BrokerParts;
   readonly #startedAt: number;
   readonly #serverTerms: ServerTerms;
+  readonly #inboxParts: InboxParts;
   #host: AedesHost | null = null;
   #doors: Doors | null = null;
   #stops: (() => void)[] = [];
@@ -75,6 +76,10 @@ export class DeviceBroker {
       assignClientId: this.#serverTerms.assignClientId,
       connectionCount: () => this.#connections.size,
     });
+    const { clock, ledger, uplink } = parts;
+    const { acceptance, router } = this.#joined;
+    const { limits } = config;
+    this.#inboxParts = { clock, ledger, acceptance, router, uplink, authorize, limits };
   }
 
   /** Recovers sessions, retained messages and queues. Throws `data-unwritable`. */
@@ -102,6 +107,17 @@ export class DeviceBroker {
   get ports(): Doors['ports'] {
     return this.#doors?.ports ?? new Map();
   }
+
+  readonly #connectionHooks: ConnectionHooks = {
+    pass: (one, frame) => this.#host?.take(one, frame),
+    refreshKeepAlive: (one) => this.#host?.refreshKeepAlive(one),
+    isSubscribed: (one, filter) => this.#joined.admission.isSubscribed(one, filter),
+    whenRetained: (one, then) =>
+      this.#joined.acceptance.whenRetained(this.#joined.admission.of(one)?.session, then),
+    keepSession: (one, seconds) => this.#joined.admission.keepSession(one, seconds),
+    closed: (one, reason) => this.#detach(one, reason),
+    gone: (one) => this.#host?.gone(one),
+  };
 
   /** For sessions within the process. */
   readonly innerDoor = {
@@ -202,25 +218,14 @@ export class DeviceBroker {
       socket.destroy();
       return;
     }
-    const connection = new Connection(
-      socket,
-      {
-        refreshKeepAlive: (one) => this.#host?.refreshKeepAlive(one),
-        isSubscribed: (one, filter) => this.#joined.admission.isSubscribed(one, filter),
-        whenRetained: (one, then) =>
-          this.#joined.acceptance.whenRetained(this.#joined.admission.of(one)?.session, then),
-        keepSession: (one, seconds) => this.#joined.admission.keepSession(one, seconds),
-        closed: (one, reason) => this.#detach(one, reason),
-      },
-      {
-        listener,
-        remoteAddress,
-        server: this.#serverTerms,
-        enhanced: this.#parts.enhancedAuthenticate ?? noEnhancedAuthenticate,
-        // Deliveries stop at `output_bytes`; twice that is reached by answers alone.
-        backlogBytesMax: limits.output_bytes * 2,
-      },
-    );
+    const connection = new Connection(socket, this.#connectionHooks, {
+      listener,
+      remoteAddress,
+      server: this.#serverTerms,
+      enhanced: this.#parts.enhancedAuthenticate ?? noEnhancedAuthenticate,
+      // Deliveries stop at `output_bytes`; twice that is reached by answers alone.
+      backlogBytesMax: limits.output_bytes * 2,
+    });
     this.#connections.add(connection);
     this.#host?.handle(connection);
   }
@@ -229,18 +234,7 @@ export class DeviceBroker {
     const admitted = this.#joined.admission.attach(connection);
     if (admitted === undefined) return;
     const { session, principal } = admitted;
-    const inbox = new Inbox(
-      {
-        clock: this.#parts.clock,
-        ledger: this.#parts.ledger,
-        acceptance: this.#joined.acceptance,
-        router: this.#joined.router,
-        uplink: this.#parts.uplink,
-        authorize,
-        limits: this.#config.limits,
-      },
-      { session, connection, principal },
-    );
+    const inbox = new Inbox(this.#inboxParts, { session, connection, principal });
     session.attach(connection);
     this.#joined.replays.resume(session);
     this.#joined.feed.changed(session);

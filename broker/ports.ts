@@ -40,6 +40,8 @@ export interface LogRelease {
 export interface LogRun {
   readonly kind: 'run';
   readonly run: Run;
+  /** As of a publication, that of its first; absent: from a device. */
+  readonly source?: SpoolSource;
   /** As of a publication; the packet identifiers are in the run. */
   readonly clientId: string;
 }

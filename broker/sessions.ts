@@ -7,6 +7,7 @@ import type { Limits } from '../base/config.ts';
 import { isInnerClient } from '../base/inner-client.ts';
 import type { Ledger } from '../base/ledger.ts';
 import type { Logger } from '../base/log.ts';
+import type { Publication } from '../base/publication.ts';
 import type { Parking } from './parking.ts';
 import type { MessageLog, SessionListener } from './ports.ts';
 import type { Router } from './routing/router.ts';
@@ -43,12 +44,14 @@ export class Sessions implements Iterable<Session> {
   /** Of sessions within the process. */
   readonly #innerLimits: Limits;
   readonly #sessions = new Map<string, Session>();
+  readonly #read: (sequence: number) => Promise<Publication | null>;
   /** Their messages could not be read back: to be tried again. */
   readonly #stalled = new Set<Session>();
 
   constructor(parts: SessionsParts, limits: Limits) {
     this.#parts = parts;
     this.#limits = limits;
+    this.#read = (sequence) => parts.parking.read(sequence);
     const { foreign_queue_messages: countMax, foreign_queue_bytes: bytesMax } = limits;
     this.#innerLimits = {
       ...limits,
@@ -222,10 +225,9 @@ export class Sessions implements Iterable<Session> {
     const journal = identity.isKept
       ? new SessionJournal(journalParts, { clientId: identity.clientId, ...settled })
       : null;
-    const read = (sequence: number) => parking.read(sequence);
     const session: Session = new Session(
       identity,
-      { clock, ledger, journal, read, onLost, onFailure },
+      { clock, ledger, journal, read: this.#read, onLost, onFailure },
       isInnerClient(identity.clientId) ? this.#innerLimits : this.#limits,
     );
     this.#sessions.set(identity.clientId, session);

@@ -23,6 +23,8 @@ export interface RunHead {
   readonly count: number;
   /** When they were accepted, milliseconds since the epoch. */
   readonly acceptedAt: number;
+  /** As of a publication; absent: entered here. */
+  readonly origin?: string;
 }
 
 /** Where the frames are: `buffer[start, end)`. */
@@ -39,6 +41,7 @@ export class Run implements RunHead {
   readonly form: FrameForm;
   readonly count: number;
   readonly acceptedAt: number;
+  readonly origin: string;
   #frames: FrameRange;
   /** The same in other forms and at other QoS, by `variantOf`; made when first asked for. */
   #variants: (FrameRange | undefined)[] | null = null;
@@ -50,6 +53,7 @@ export class Run implements RunHead {
     this.form = head.form;
     this.count = head.count;
     this.acceptedAt = head.acceptedAt;
+    this.origin = head.origin ?? '';
     this.#frames = frames;
   }
 
@@ -99,7 +103,7 @@ export class Run implements RunHead {
         retain: false,
         properties: null,
         acceptedAt: this.acceptedAt,
-        origin: '',
+        origin: this.origin,
       });
     }
     return publications;

@@ -6,15 +6,13 @@
 import { TrunklineError } from '../base/errors.ts';
 import { grownBatchMessagesMax, internedTopicsMax } from '../base/limits.ts';
 import type { Publication, Qos } from '../base/publication.ts';
-import type { SourceLane, SourcePlace } from '../base/source.ts';
+import type { SourcePlace } from '../base/source.ts';
 import { topicNameFault } from '../base/topic.ts';
+import { ColumnWriter } from './column-writer.ts';
 import { payloadsOf } from './deflate.ts';
+import { retainBit } from './flags.ts';
 import type { Batch } from './gen/trunkline/v1/publication.ts';
-import { isSameSource, SourceColumns, wireSource } from './source-columns.ts';
-
-const retainBit = 0x04;
-
-const empty = Buffer.alloc(0);
+import { SourceColumns } from './source-columns.ts';
 
 /** A publication with its sequence (uplink) or position (downlink); 0 for QoS 0 batches. */
 export interface Sequenced {
@@ -35,17 +33,28 @@ export class TopicEncoder {
     const reset = this.#resetNext;
     if (reset) this.#ids.clear();
     this.#resetNext = false;
-    const columns = new Columns();
-    for (const [index, item] of items.entries()) {
-      columns.add(index, item, {
-        topicId: this.#idOf(item.publication.topic, columns),
-        now: options.now,
-      });
+    const columns = new ColumnWriter(items.length, options.now);
+    // Publications of one topic come one behind the other, and share its string.
+    let topic: string | null = null;
+    let id = 0;
+    for (const item of items) {
+      if (item.publication.topic !== topic) {
+        topic = item.publication.topic;
+        id = this.#idOf(topic, columns);
+      }
+      columns.add(item, id);
     }
-    return columns.finish(items, { reset, through: options.through });
+    const batch = columns.finish();
+    const first = items[0]?.sequence ?? 0;
+    const last = items.at(-1)?.sequence ?? 0;
+    batch.firstSequence = first;
+    if (first !== 0 && last - first !== items.length - 1) batch.sequenceDeltas = deltasOf(items);
+    batch.throughSequence = options.through ?? last;
+    batch.topicsReset = reset;
+    return batch;
   }
 
-  #idOf(topic: string, columns: Columns): number {
+  #idOf(topic: string, columns: ColumnWriter): number {
     let id = this.#ids.get(topic);
     if (id === undefined) {
       id = this.#ids.size;
@@ -53,75 +62,6 @@ export class TopicEncoder {
       columns.topicsAdded.push(topic);
     }
     return id;
-  }
-}
-
-class Columns {
-  readonly topicsAdded: string[] = [];
-  readonly #topicIds: number[] = [];
-  readonly #lengths: number[] = [];
-  readonly #flags: number[] = [];
-  readonly #payloads: Buffer[] = [];
-  readonly #ages: number[] = [];
-  readonly #properties: { index: number; encoded: Buffer }[] = [];
-  readonly #origins: string[] = [];
-  /** One for each of the origins; null for none. */
-  readonly #sources: (SourceLane | null)[] = [];
-  readonly #sourceSequences: number[] = [];
-  #hasSources = false;
-  readonly #originIds: number[] = [];
-
-  add(index: number, item: Sequenced, at: { topicId: number; now: number }): void {
-    const { publication } = item;
-    this.#topicIds.push(at.topicId);
-    this.#lengths.push(publication.payload.length);
-    this.#flags.push(publication.qos | (publication.retain ? retainBit : 0));
-    this.#payloads.push(publication.payload);
-    this.#ages.push(Math.min(0xffffffff, Math.max(0, at.now - publication.acceptedAt)));
-    if (publication.properties !== null) {
-      this.#properties.push({ index, encoded: publication.properties });
-    }
-    const from = item.from ?? null;
-    this.#originIds.push(this.#originId(publication.origin, from?.source ?? null));
-    this.#sourceSequences.push(from?.sequence ?? 0);
-    if (from !== null) this.#hasSources = true;
-  }
-
-  #originId(origin: string, source: SourceLane | null): number {
-    for (let id = 0; id < this.#origins.length; id++) {
-      if (this.#origins[id] === origin && isSameSource(this.#sources[id] ?? null, source))
-        return id;
-    }
-    this.#sources.push(source);
-    return this.#origins.push(origin) - 1;
-  }
-
-  finish(
-    items: readonly Sequenced[],
-    options: { reset: boolean; through: number | undefined },
-  ): Batch {
-    const first = items[0]?.sequence ?? 0;
-    const last = items.at(-1)?.sequence ?? 0;
-    const isContiguous = first === 0 || last - first === items.length - 1;
-    const isOwnOrigin = this.#origins.length === 1 && this.#origins[0] === '' && !this.#hasSources;
-    return {
-      firstSequence: first,
-      sequenceDeltas: isContiguous ? [] : deltasOf(items),
-      throughSequence: options.through ?? last,
-      topicsReset: options.reset,
-      topicsAdded: this.topicsAdded,
-      topicIds: this.#topicIds,
-      lengths: this.#lengths,
-      flags: Buffer.from(this.#flags),
-      payloads: Buffer.concat(this.#payloads),
-      agesMs: this.#ages.every((age) => age === 0) ? [] : this.#ages,
-      origins: isOwnOrigin ? [] : this.#origins,
-      originIds: this.#origins.length > 1 ? this.#originIds : [],
-      properties: this.#properties,
-      deflatedPayloads: empty,
-      sourceSequences: this.#hasSources ? this.#sourceSequences : [],
-      sources: this.#hasSources ? this.#sources.map(wireSource) : [],
-    };
   }
 }
 
@@ -148,30 +88,28 @@ export class TopicDecoder {
     const count = batch.topicIds.length;
     checkColumns(batch, count);
     const payloads = payloadsOf(batch, sumOf(batch.lengths));
-    const items = new Array<Sequenced>(count);
     const properties = propertyMap(batch, count);
     const sources = batch.sources.length === 0 ? null : new SourceColumns(batch);
-    let sequence = batch.firstSequence;
+    const { agesMs, firstSequence, flags, lengths, topicIds } = batch;
+    const items: Sequenced[] = [];
+    let sequence = firstSequence;
     let offset = 0;
     for (let i = 0; i < count; i++) {
       sequence += sequenceStep(batch, i);
-      const length = batch.lengths[i] as number;
-      const payload = payloads.subarray(offset, offset + length);
-      offset += length;
-      const flags = batch.flags[i] as number;
+      const start = offset;
+      offset += lengths[i] as number;
+      const flag = flags[i] as number;
       const publication: Publication = {
-        topic: this.#topicOf(batch.topicIds[i] as number),
-        payload,
-        qos: qosOf(flags),
-        retain: (flags & retainBit) !== 0,
-        properties: properties.get(i) ?? null,
-        acceptedAt: options.now - (batch.agesMs[i] ?? 0),
+        topic: this.#topicOf(topicIds[i] as number),
+        payload: payloads.subarray(start, offset),
+        qos: qosOf(flag),
+        retain: (flag & retainBit) !== 0,
+        properties: properties?.get(i) ?? null,
+        acceptedAt: options.now - (agesMs[i] ?? 0),
         origin: originOf(batch, i, options.origin),
       };
-      items[i] =
-        sources === null
-          ? { sequence, publication }
-          : { sequence, publication, from: sources.placeOf(i) };
+      if (sources === null) items.push({ sequence, publication });
+      else items.push({ sequence, publication, from: sources.placeOf(i) });
     }
     return items;
   }
@@ -250,7 +188,9 @@ function originOf(batch: Batch, index: number, fallback: string): string {
   return origin === '' ? fallback : origin;
 }
 
-function propertyMap(batch: Batch, count: number): Map<number, Buffer> {
+/** Null for none at all. */
+function propertyMap(batch: Batch, count: number): Map<number, Buffer> | null {
+  if (batch.properties.length === 0) return null;
   const map = new Map<number, Buffer>();
   for (const { index, encoded } of batch.properties) {
     if (index >= count) throw malformed(`properties names publication ${index} of ${count}`);

@@ -39,8 +39,12 @@ export interface Report {
 
 /** One round's result on one line. */
 export function settingsLine(result: ThroughputResult): string {
-  const { perSecond, lost, reordered, repeated } = result;
-  return `${thousands(perSecond)} msg/s, ${lost} lost, ${reordered} reordered, ${repeated} repeated`;
+  const { perSecond, lost, reordered, repeated, cpuPerMillion } = result;
+  const cpu = Object.entries(cpuPerMillion).map(([name, seconds]) => {
+    return `${name} ${seconds.toFixed(1)}`;
+  });
+  const books = `${lost} lost, ${reordered} reordered, ${repeated} repeated`;
+  return `${thousands(perSecond)} msg/s, ${books}, CPU s per million: ${cpu.join(', ')}`;
 }
 
 export function printReport(report: Report, isJson: boolean): void {

@@ -8,7 +8,7 @@ import type { FrameScanner } from './frame-scanner.ts';
 import { packetTypes } from './frames.ts';
 
 export class ByteGate {
-  readonly #timer: NodeJS.Timeout;
+  #timer: NodeJS.Timeout | null;
   #bytes = 0;
 
   constructor(onTimeout: () => void) {
@@ -31,6 +31,9 @@ export class ByteGate {
   }
 
   close(): void {
+    if (this.#timer === null) return;
     clearTimeout(this.#timer);
+    // It would be kept as long as the connection.
+    this.#timer = null;
   }
 }

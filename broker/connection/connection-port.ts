@@ -63,6 +63,8 @@ export const termsOf311: ConnectionTerms = {
 
 /** What the connection asks of its surroundings. */
 export interface ConnectionHooks {
+  /** A whole packet for Aedes. */
+  pass(connection: Connection, frame: Buffer): void;
   /** The input made progress: keep alive starts anew. */
   refreshKeepAlive(connection: Connection): void;
   /** Whether its session has the subscription now. */
@@ -73,6 +75,8 @@ export interface ConnectionHooks {
   keepSession(connection: Connection, expirySeconds: number): void;
   /** Called once, with the reason that came first. */
   closed(connection: Connection, reason: CloseReason): void;
+  /** Called once, in a later turn: Aedes is to let go of it. */
+  gone(connection: Connection): void;
 }
 
 export interface ConnectionOptions {

@@ -38,7 +38,7 @@ import { Turn } from './turn.ts';
 export class Connection extends EventEmitter {
   readonly listener: string;
   readonly remoteAddress: string;
-  /** Set by Aedes. */
+  /** Of Aedes. */
   client: unknown = null;
   /** What CONNACK says of the session. */
   sessionPresent = false;
@@ -164,8 +164,7 @@ export class Connection extends EventEmitter {
 
   pass(frame: Buffer): void {
     if (this.#state === 'closed') return;
-    this.#aedes.pass(frame);
-    this.emit('readable');
+    this.#hooks.pass(this, frame);
   }
 
   /** A packet that can't be left out, and that the client can't take, ends the connection. */
@@ -179,11 +178,6 @@ export class Connection extends EventEmitter {
   }
 
   // What follows is the part of a stream that Aedes uses.
-
-  /** The next bytes for Aedes's parser, or null. */
-  read(): Buffer | null {
-    return this.#aedes.read();
-  }
 
   /** Aedes writes a packet in several small pieces; `cork` marks the start of each. */
   write(bytes: Buffer): boolean {
@@ -215,7 +209,10 @@ export class Connection extends EventEmitter {
     endSoftly(this.#socket);
     this.#hooks.closed(this, this.#closeReason);
     // Not in the caller's stack: Aedes is often in the middle of a step.
-    setImmediate(() => this.emit('close'));
+    setImmediate(() => {
+      this.#hooks.gone(this);
+      this.emit('close');
+    });
     return this;
   }
 

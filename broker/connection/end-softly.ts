@@ -4,6 +4,8 @@ import type { Duplex } from 'node:stream';
 const lingerMs = 1_000;
 
 export function endSoftly(socket: Duplex): void {
+  // Cut off by the client: there is nobody to wait for.
+  if (socket.destroyed) return;
   socket.end();
   socket.resume();
   const linger = setTimeout(() => socket.destroy(), lingerMs);

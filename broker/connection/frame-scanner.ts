@@ -52,6 +52,8 @@ export class FrameScanner {
   /** True when the fields describe another whole frame; false when more bytes are needed or `fault`. */
   next(): boolean {
     if (this.fault !== null) return false;
+    // A client that is silent from here on keeps no chunk.
+    if (this.#at === this.#chunk.length) this.#letGo();
     return this.#partial === null ? this.#nextWhole() : this.#fillPartial(this.#partial);
   }
 
@@ -125,6 +127,12 @@ export class FrameScanner {
     this.#set(chunk, this.#at, at, end);
     this.#at = end;
     return true;
+  }
+
+  #letGo(): void {
+    this.buffer = empty;
+    this.#chunk = empty;
+    this.#at = 0;
   }
 
   #startPartial(bytes: number): void {

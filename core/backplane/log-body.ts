@@ -3,6 +3,7 @@
  * are those of the lane where they entered; without one there are none.
  */
 import type { Publication } from '../../base/publication.ts';
+import { decodeBatch, encodeBatch } from '../../proto/batch-codec.ts';
 import { Batch } from '../../proto/gen/trunkline/v1/publication.ts';
 import { type Sequenced, TopicDecoder, TopicEncoder } from '../../proto/wire.ts';
 
@@ -13,11 +14,11 @@ export function encodeBody(
   const items = publications.map((publication, i) => {
     return { sequence: sequences?.[i] ?? 0, publication };
   });
-  const bytes = Batch.encode(new TopicEncoder().encode(items, { now })).finish();
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
+  return encodeBatch(new TopicEncoder().encode(items, { now }));
 }
 
 /** Throws `batch-malformed`, or what the protobuf reader throws, when the bytes are damaged. */
 export function decodeBody(body: Buffer, storedAt: number): Sequenced[] {
-  return new TopicDecoder().decode(Batch.decode(body), { now: storedAt, origin: '' });
+  const batch = decodeBatch(body, 0, body.length) ?? Batch.decode(body);
+  return new TopicDecoder().decode(batch, { now: storedAt, origin: '' });
 }

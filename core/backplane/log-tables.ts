@@ -2,6 +2,7 @@
 import { storeRowsMax } from '../../base/limits.ts';
 import type { SqlDatabase, SqlValue } from '../../base/sqlite.ts';
 import type { CommitPlan, LogRow } from './commit-plan.ts';
+import { type Statement, transactionText } from './sql-text.ts';
 
 export const schema = `
   CREATE TABLE IF NOT EXISTS meta (
@@ -71,20 +72,15 @@ export function rowBytes(row: LogRow): number {
   return row.body.length + rowOverheadBytes;
 }
 
+/** Bytes that go to the disk as one text; more go as parameters, which are not copied. */
+const textBytesMax = 16 * 1024;
+
 /** Writes a plan in one transaction; rolls back and rethrows when any of it fails. */
 export async function writePlan(database: SqlDatabase, plan: CommitPlan): Promise<void> {
-  await database.exec('BEGIN IMMEDIATE');
+  const statements = statementsOf(plan);
   try {
-    await insertMany(database, { head: insertLog, tail: '' }, plan.rows.map(logValues));
-    const heads = plan.heads.map((through, lane) => [lane, through]);
-    await insertMany(database, { head: upsertHead, tail: onHeadConflict }, heads);
-    for (const successor of plan.successors) await database.run(deleteOldSources, successor);
-    const sources = [...plan.sources.values()].map(({ edgeId, epoch, lane, through }) => {
-      return [edgeId, epoch, lane, through];
-    });
-    await insertMany(database, { head: upsertSource, tail: onSourceConflict }, sources);
-    await writeRetained(database, plan);
-    await database.exec('COMMIT');
+    if (isSmall(statements)) await database.exec(transactionText(statements));
+    else await writeOneByOne(database, statements);
   } catch (error) {
     // The first failure tells what is wrong; SQLite may have rolled back by itself already.
     await database.exec('ROLLBACK').catch(() => {});
@@ -92,18 +88,50 @@ export async function writePlan(database: SqlDatabase, plan: CommitPlan): Promis
   }
 }
 
-async function writeRetained(database: SqlDatabase, plan: CommitPlan): Promise<void> {
+async function writeOneByOne(
+  database: SqlDatabase,
+  statements: readonly Statement[],
+): Promise<void> {
+  await database.exec('BEGIN IMMEDIATE');
+  for (const { sql, params } of statements) await database.run(sql, params);
+  await database.exec('COMMIT');
+}
+
+function isSmall(statements: readonly Statement[]): boolean {
+  let bytes = 0;
+  for (const { params } of statements) {
+    for (const value of params) bytes += typeof value === 'number' ? 8 : (value?.length ?? 0);
+    if (bytes > textBytesMax) return false;
+  }
+  return true;
+}
+
+function statementsOf(plan: CommitPlan): Statement[] {
+  const statements = insertsOf({ head: insertLog, tail: '' }, plan.rows.map(logValues));
+  const heads = plan.heads.map((through, lane) => [lane, through]);
+  statements.push(...insertsOf({ head: upsertHead, tail: onHeadConflict }, heads));
+  for (const params of plan.successors) statements.push({ sql: deleteOldSources, params });
+  const sources = [...plan.sources.values()].map(({ edgeId, epoch, lane, through }) => {
+    return [edgeId, epoch, lane, through];
+  });
+  statements.push(...insertsOf({ head: upsertSource, tail: onSourceConflict }, sources));
+  statements.push(...retainedOf(plan));
+  return statements;
+}
+
+function retainedOf(plan: CommitPlan): Statement[] {
   const kept: SqlValue[][] = [];
   const gone: string[] = [];
   for (const [topic, body] of plan.retained) {
     if (body === null) gone.push(topic);
     else kept.push([topic, plan.storedAt, body]);
   }
-  await insertMany(database, { head: upsertRetained, tail: onRetainedConflict }, kept);
+  const statements = insertsOf({ head: upsertRetained, tail: onRetainedConflict }, kept);
   for (let at = 0; at < gone.length; at += storeRowsMax) {
-    const topics = gone.slice(at, at + storeRowsMax);
-    await database.run(`${deleteRetained}${marks(topics.length)}`, topics);
+    const params = gone.slice(at, at + storeRowsMax);
+    statements.push({ sql: `${deleteRetained}${marks(params.length)}`, params });
   }
+  return statements;
 }
 
 function logValues(row: LogRow): SqlValue[] {
@@ -122,16 +150,18 @@ function logValues(row: LogRow): SqlValue[] {
   ];
 }
 
-async function insertMany(
-  database: SqlDatabase,
+function insertsOf(
   statement: { readonly head: string; readonly tail: string },
   rows: readonly (readonly SqlValue[])[],
-): Promise<void> {
+): Statement[] {
+  const statements: Statement[] = [];
   for (let at = 0; at < rows.length; at += storeRowsMax) {
     const chunk = rows.slice(at, at + storeRowsMax);
     const places = chunk.map((row) => marks(row.length)).join(',');
-    await database.run(`${statement.head}${places}${statement.tail}`, chunk.flat());
+    const sql = `${statement.head}${places}${statement.tail}`;
+    statements.push({ sql, params: chunk.flat() });
   }
+  return statements;
 }
 
 function marks(count: number): string {

@@ -29,6 +29,8 @@ export interface LogReader extends FanoutTarget {
   wake(lane: number): void;
   /** The position of the lane up to which it needs the log no more. */
   readThrough(lane: number): number;
+  /** The position of the lane up to which it has taken the log; Infinity while it takes nothing. */
+  takenThrough(lane: number): number;
 }
 
 export interface FanOutParts {
@@ -133,6 +135,7 @@ export class FanOut implements Fanout {
 
   #appended(batches: readonly LogBatch[]): void {
     const lanes = new Set<number>();
+    for (let lane = 0; lane < laneCount; lane++) this.tail.release(lane, this.#takenThrough(lane));
     for (const batch of batches) {
       this.tail.push(batch);
       lanes.add(batch.lane);
@@ -150,23 +153,40 @@ export class FanOut implements Fanout {
     for (const reader of this.#readers) for (const lane of lanes) reader.wake(lane);
   }
 
+  /** By all of the readers. */
+  #takenThrough(lane: number): number {
+    let lowest = Infinity;
+    for (const reader of this.#readers) lowest = Math.min(lowest, reader.takenThrough(lane));
+    return lowest;
+  }
+
   #deliver(
     publications: readonly Publication[],
     targetOf: (member: Member) => FanoutTarget | null,
   ): void {
     if (this.#index.size === 0) return;
     const outgoing = new Map<FanoutTarget, Publication[]>();
+    // Publications of one topic come one behind the other: they are looked up once.
+    let topic: string | null = null;
+    let targets: readonly FanoutTarget[] = [];
     for (const publication of publications) {
-      for (const { value: member } of this.#index.match(publication.topic)) {
-        const target = targetOf(member);
-        if (target === null || target.id === publication.origin) continue;
-        const list = outgoing.get(target);
-        if (list === undefined) outgoing.set(target, [publication]);
-        // Several filters of one target may match; it gets one copy.
-        else if (list.at(-1) !== publication) list.push(publication);
+      if (publication.topic !== topic) {
+        topic = publication.topic;
+        targets = this.#targetsOf(topic, targetOf);
+      }
+      for (const target of targets) {
+        // A publication never goes to where it came from.
+        if (target.id !== publication.origin) enlist(outgoing, target, publication);
       }
     }
     for (const [target, list] of outgoing) target.deliver(list);
+  }
+
+  #targetsOf(
+    topic: string,
+    targetOf: (member: Member) => FanoutTarget | null,
+  ): readonly FanoutTarget[] {
+    return this.#index.match(topic).flatMap(({ value }) => targetOf(value) ?? []);
   }
 
   #attach(member: Member): FanoutAttachment {
@@ -220,4 +240,15 @@ function appendsOf(publications: readonly Publication[]): LogAppend[] {
     }
   }
   return appends;
+}
+
+function enlist(
+  outgoing: Map<FanoutTarget, Publication[]>,
+  target: FanoutTarget,
+  publication: Publication,
+): void {
+  const list = outgoing.get(target);
+  if (list === undefined) outgoing.set(target, [publication]);
+  // Several filters of one target may match; it gets one copy.
+  else if (list.at(-1) !== publication) list.push(publication);
 }

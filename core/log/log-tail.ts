@@ -1,22 +1,31 @@
 /**
- * The newest part of each lane's log, decoded, for readers that keep up. Bounded by bytes per lane:
- * a reader that falls behind it reads from the backplane.
+ * The newest part of each lane's log, decoded, for readers that keep up: what one of them has still
+ * to take, within a bound. A reader that falls behind it reads from the backplane.
  */
 import { laneCount } from '../../base/limits.ts';
 import { publicationBytes } from '../../base/publication.ts';
 import type { LogBatch } from '../backplane/backplane.ts';
 
+interface TailEntry {
+  readonly batch: LogBatch;
+  readonly bytes: number;
+}
+
 interface LaneTail {
-  batches: LogBatch[];
-  /** How many at the front of `batches` were dropped; cut off now and then. */
+  entries: TailEntry[];
+  /** How many at the front of `entries` were dropped; cut off now and then. */
   start: number;
   bytes: number;
 }
 
+/** Dropped ones at the front that stay until they are half of all. They are what lives on for no use:
+ * objects that outlive a young collection were measured to cost more than all else about them. */
+const droppedMax = 8;
+
 export class LogTail {
   readonly #bytesMax: number;
   readonly #lanes: LaneTail[] = Array.from({ length: laneCount }, () => ({
-    batches: [],
+    entries: [],
     start: 0,
     bytes: 0,
   }));
@@ -29,16 +38,23 @@ export class LogTail {
   push(batch: LogBatch): void {
     const tail = this.#lanes[batch.lane];
     if (tail === undefined) return;
-    tail.batches.push(batch);
-    tail.bytes += bytesOf(batch);
-    while (tail.bytes > this.#bytesMax && tail.start < tail.batches.length - 1) {
-      tail.bytes -= bytesOf(tail.batches[tail.start] as LogBatch);
-      tail.start++;
+    const bytes = bytesOf(batch);
+    tail.entries.push({ batch, bytes });
+    tail.bytes += bytes;
+    while (tail.bytes > this.#bytesMax && tail.start < tail.entries.length - 1) drop(tail);
+    cut(tail);
+  }
+
+  /** Nobody will ask for what is up to this position any more. */
+  release(lane: number, through: number): void {
+    const tail = this.#lanes[lane];
+    if (tail === undefined) return;
+    for (;;) {
+      const oldest = tail.entries[tail.start];
+      if (oldest === undefined || oldest.batch.through > through) break;
+      drop(tail);
     }
-    if (tail.start > 256 && tail.start * 2 > tail.batches.length) {
-      tail.batches = tail.batches.slice(tail.start);
-      tail.start = 0;
-    }
+    cut(tail);
   }
 
   /** The batch that holds a position, or undefined when the tail does not reach it. */
@@ -46,15 +62,26 @@ export class LogTail {
     const tail = this.#lanes[lane];
     if (tail === undefined) return undefined;
     let low = tail.start;
-    let high = tail.batches.length;
+    let high = tail.entries.length;
     while (low < high) {
       const middle = (low + high) >>> 1;
-      if ((tail.batches[middle] as LogBatch).through < position) low = middle + 1;
+      if ((tail.entries[middle] as TailEntry).batch.through < position) low = middle + 1;
       else high = middle;
     }
-    const found = tail.batches[low];
+    const found = tail.entries[low]?.batch;
     return found !== undefined && found.firstPosition <= position ? found : undefined;
   }
+}
+
+function drop(tail: LaneTail): void {
+  tail.bytes -= (tail.entries[tail.start] as TailEntry).bytes;
+  tail.start++;
+}
+
+function cut(tail: LaneTail): void {
+  if (tail.start <= droppedMax || tail.start * 2 <= tail.entries.length) return;
+  tail.entries = tail.entries.slice(tail.start);
+  tail.start = 0;
 }
 
 function bytesOf(batch: LogBatch): number {

@@ -16,6 +16,7 @@ import {
 import { type Publication, publicationBytes } from '../../base/publication.ts';
 import { SendWindow } from '../../base/send-window.ts';
 import { batchBytes } from '../../proto/batch-bytes.ts';
+import { emptyBatch } from '../../proto/batch-codec.ts';
 import type { PayloadDeflater } from '../../proto/deflate.ts';
 import type { Batch } from '../../proto/gen/trunkline/v1/publication.ts';
 import { type Sequenced, TopicEncoder } from '../../proto/wire.ts';
@@ -133,7 +134,7 @@ export class DownlinkSender {
     const { clock, cursor } = this.#parts;
     if (!this.#isStarted || cursor.position === this.#toldThrough || !this.#canSend()) return;
     if (clock.elapsed() - this.#toldAt < idleThroughMs) return;
-    this.#write(emptyBatch(cursor.position));
+    this.#write({ ...emptyBatch(), throughSequence: cursor.position });
     this.#told();
   }
 
@@ -249,25 +250,4 @@ function isFull(count: number, bytes: number): boolean {
 
 function isGrown(count: number, bytes: number): boolean {
   return count >= grownBatchMessagesMax || bytes >= grownBatchBytesTarget;
-}
-
-function emptyBatch(through: number): Batch {
-  return {
-    firstSequence: 0,
-    sequenceDeltas: [],
-    throughSequence: through,
-    topicsReset: false,
-    topicsAdded: [],
-    topicIds: [],
-    lengths: [],
-    flags: Buffer.alloc(0),
-    payloads: Buffer.alloc(0),
-    agesMs: [],
-    origins: [],
-    originIds: [],
-    properties: [],
-    deflatedPayloads: Buffer.alloc(0),
-    sourceSequences: [],
-    sources: [],
-  };
 }

@@ -81,8 +81,14 @@ export class EdgeLink implements LogReader {
 
   /** QoS 0 for this edge. */
   deliver(publications: readonly Publication[]): void {
+    // As in the fan-out: those of one topic come one behind the other.
+    let topic: string | null = null;
+    let lane: AttachedLane | undefined;
     for (const publication of publications) {
-      const lane = this.#lanes.get(laneOf(publication.topic));
+      if (publication.topic !== topic) {
+        topic = publication.topic;
+        lane = this.#lanes.get(laneOf(topic));
+      }
       if (lane === undefined) this.#ledger.dropped('link-down-qos0');
       else lane.stream.offer(publication);
     }
@@ -94,6 +100,10 @@ export class EdgeLink implements LogReader {
 
   readThrough(lane: number): number {
     return this.#lanes.get(lane)?.stream.readThrough ?? this.#readThrough[lane] ?? 0;
+  }
+
+  takenThrough(lane: number): number {
+    return this.#lanes.get(lane)?.stream.sentThrough ?? Infinity;
   }
 
   stageOf(topic: string, at: { readonly lane: number; readonly position: number }): EdgeStage {

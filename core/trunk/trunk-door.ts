@@ -15,14 +15,14 @@ import type { Ledger } from '../../base/ledger.ts';
 import { heartbeatMs as defaultHeartbeatMs } from '../../base/limits.ts';
 import type { Logger } from '../../base/log.ts';
 import type { Metrics } from '../../base/metrics.ts';
-import {
-  type ControlRequest,
-  type ControlResponse,
-  type LaneOpen,
-  type LaneRequest,
-  type LaneResponse,
-  TrunkServiceService,
+import type {
+  ControlRequest,
+  ControlResponse,
+  LaneOpen,
+  LaneRequest,
+  LaneResponse,
 } from '../../proto/gen/trunkline/v1/trunk.ts';
+import { trunkService } from '../../proto/trunk-service.ts';
 import type { Backplane } from '../backplane/backplane.ts';
 import type { FanOut } from '../fanout/fan-out.ts';
 import { BearerCheck } from '../grpc/bearer.ts';
@@ -100,7 +100,7 @@ export class TrunkDoor {
     parts.drain.onChanged((isDraining) => this.#health.setServing(!isDraining));
     this.#server = createServer();
     this.#health.addTo(this.#server);
-    this.#server.addService(TrunkServiceService, {
+    this.#server.addService(trunkService, {
       control: (call: ServerDuplexStream<ControlRequest, ControlResponse>) => this.#control(call),
       lane: (call: ServerDuplexStream<LaneRequest, LaneResponse>) => this.#lane(call),
     });

@@ -43,6 +43,9 @@ export class UplinkReceiver {
   readonly #book: LaneBook;
   readonly #decoder = new TopicDecoder();
   #pendingBytes = 0;
+  /** Durable and not told yet. */
+  #durableThrough = 0;
+  #isTelling = false;
   #creditDue = 0;
   #isClosed = false;
 
@@ -131,9 +134,22 @@ export class UplinkReceiver {
 
   #durable(through: number, bytes: number): void {
     this.#pendingBytes -= bytes;
-    if (this.#isClosed) return;
-    this.#outlet.write({ $case: 'watermark', value: { throughSequence: through } });
     this.#creditDue += bytes;
+    // A repeat ends before what came after it the first time.
+    this.#durableThrough = Math.max(this.#durableThrough, through);
+    if (this.#isTelling) return;
+    this.#isTelling = true;
+    // One commit makes several batches durable: their edge is told once.
+    queueMicrotask(() => {
+      this.#isTelling = false;
+      this.#tell();
+    });
+  }
+
+  #tell(): void {
+    if (this.#isClosed) return;
+    const throughSequence = this.#durableThrough;
+    this.#outlet.write({ $case: 'watermark', value: { throughSequence } });
     if (this.#creditDue < creditStepBytes) return;
     this.#outlet.write({ $case: 'credit', value: { bytes: this.#creditDue } });
     this.#creditDue = 0;

@@ -49,11 +49,13 @@ class SlowSocket extends Duplex {
 }
 
 const hooks = {
+  pass: () => {},
   refreshKeepAlive: () => {},
   isSubscribed: () => false,
   keepSession: () => {},
   whenRetained: (_connection: Connection, then: () => void) => then(),
   closed: () => {},
+  gone: () => {},
 };
 let socket: SlowSocket;
 let connection: Connection;

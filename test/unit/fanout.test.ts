@@ -148,6 +148,20 @@ test('the tail finds what it holds and says nothing of what it let go', () => {
   assert.equal(tail.find(1, 1), undefined);
 });
 
+test('the tail lets go of what every reader has taken', () => {
+  const tail = new LogTail({ bytesMax: 1_000_000 });
+  for (let i = 1; i <= 100; i++) {
+    const publications = [publication('a', 'x')];
+    tail.push({ lane: 0, firstPosition: i, through: i, publications, source: null });
+  }
+  tail.release(0, 40);
+  assert.deepEqual([tail.find(0, 40), tail.find(0, 41)?.firstPosition], [undefined, 41]);
+  assert.equal(tail.find(0, 100)?.through, 100);
+  tail.release(0, Infinity);
+  tail.release(0, Infinity);
+  assert.equal(tail.find(0, 100), undefined);
+});
+
 test('a filter is wanted, as each sees it, when another than itself wants it', () => {
   const wanted = new WantedFilters();
   const heard: string[] = [];

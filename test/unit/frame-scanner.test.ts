@@ -72,3 +72,13 @@ test('a frame beyond the bound is refused from its header, before it is buffered
   const { fault } = framesOf([Buffer.from([0x30, 0x80, 0x80, 0x04])], 1024);
   assert.equal(fault, 'too-large');
 });
+
+test('a chunk that is used up is not kept', () => {
+  const scanner = new FrameScanner(1 << 20);
+  const ping = Buffer.from([0xc0, 0]);
+  scanner.push(Buffer.concat([ping, ping]));
+  assert.deepEqual([scanner.next(), scanner.next(), scanner.next()], [true, true, false]);
+  assert.equal(scanner.buffer.length, 0);
+  scanner.push(ping);
+  assert.deepEqual([scanner.next(), scanner.end - scanner.start], [true, 2]);
+});

@@ -132,6 +132,7 @@ test('the spool reads a run back as its publications, each with its place', () =
         direction: 'up',
         lane: 2,
         place: 7,
+        from: null,
       });
       const records = decodeRecords(bytes, 0, bytes.length);
       assert.deepEqual(

@@ -10,6 +10,7 @@ import { Metrics } from '../../base/metrics.ts';
 import { laneOf } from '../../base/topic.ts';
 import { Spool } from '../../bridge/spool.ts';
 import { publishFrame } from '../../broker/connection/frames.ts';
+import { joinedRun } from '../../proto/joined-run.ts';
 import { Run } from '../../proto/run.ts';
 
 const log = createLog({ level: 'silent', format: 'json', tier: 'test' });
@@ -104,6 +105,37 @@ test('a run goes up message by message, in the order of its lane', async () => {
     for (const { publication } of chunk) read.push(publication.payload.toString());
   }
   assert.deepEqual(read, texts.slice(99));
+});
+
+test('a run that came down is read back with the places of each, and they count after a restart', async () => {
+  const source = { origin: 'far', epoch: 'e', lane: 3 };
+  const from = { source, sequence: 71 };
+  const spool = await open();
+  const trunk = { kind: 'trunk', logEpoch: 'log', lane, position: 11, from } as const;
+  const publications = ['1', '2', '3'].map((text) => {
+    const as = { qos: 1, retain: false, properties: null, acceptedAt: 5, origin: 'far' } as const;
+    return { topic, payload: Buffer.from(text), ...as };
+  });
+  const run = joinedRun(publications);
+  const first = spool.append({ kind: 'run', run, clientId: '', source: trunk });
+  await durable(spool, first + 2);
+  await spool.close();
+  const again = await open();
+  const entries = [];
+  for await (const chunk of again.read(first)) entries.push(...chunk);
+  assert.deepEqual(
+    entries.map((entry) => entry.kind === 'publication' && entry.publication),
+    publications,
+  );
+  assert.deepEqual(
+    entries.map((entry) => entry.kind === 'publication' && entry.source),
+    [0, 1, 2].map((i) => {
+      return { ...trunk, position: 11 + i, from: { source, sequence: 71 + i } };
+    }),
+  );
+  assert.equal(again.uplink.downlinkPosition(lane).position, 13);
+  assert.equal(again.uplink.seen.markOf(source, lane).handed, 73);
+  assert.equal(again.uplink.backlog, 0);
 });
 
 test('kept in memory, a run is there for readers as soon as it was appended', async () => {
