@@ -73,6 +73,7 @@ export class Bridge {
       },
     });
     this.commands.handle('redirect', (redirect) => this.#keeper.redirect(redirect));
+    this.commands.handle('recall', () => this.#keeper.recall());
     this.#flow = createFlowCounters(metrics);
     this.#malformed = metrics.counter(
       'trunkline_frames_refused_total',

@@ -76,11 +76,12 @@ function durationMs(text: string): number {
 }
 
 function textOf({ draining, edges }: DrainJson): string {
-  if (!draining) return 'The core lets edges in again.\n';
-  const going = edges.filter(({ error }) => error === '').length;
-  const lines = [`The core drains: ${going} of ${edges.length} edges go.`];
+  const willing = edges.filter(({ error }) => error === '').length;
+  const lines = draining
+    ? [`The core drains: ${willing} of ${edges.length} edges go.`]
+    : ['The core lets edges in again.'];
   for (const { edge_id: edgeId, error } of edges) {
-    if (error !== '') lines.push(`  ${edgeId} stays: ${error}`);
+    if (error !== '') lines.push(`  ${edgeId} ${draining ? 'stays' : 'may still go'}: ${error}`);
   }
   return `${lines.join('\n')}\n`;
 }

@@ -130,6 +130,12 @@ export class CoreBook {
     if (entry !== undefined) entry.state = 'draining';
   }
 
+  /** It asks them no more. */
+  stays(address: string): void {
+    const entry = this.#entries.get(address);
+    if (entry?.state === 'draining') entry.state = 'serving';
+  }
+
   /** No link to it came about, or it broke. */
   failed(address: string): void {
     const entry = this.#entries.get(address);

@@ -13,6 +13,7 @@ import type { Counter, CounterFamily, Metrics } from '../../base/metrics.ts';
 import type { Redirect } from '../../proto/gen/trunkline/v1/trunk.ts';
 import type { CoreBook } from './core-book.ts';
 import { type Challenge, judge } from './placement.ts';
+import { Plan } from './plan.ts';
 
 /** A link, as far as it is kept. */
 export interface KeptLink {
@@ -63,18 +64,19 @@ export class LinkKeeper<L extends KeptLink> {
   readonly #deferred: Counter;
   readonly #moves: CounterFamily;
   readonly #backoff: Backoff;
+  readonly #plan: Plan;
   #current: Attempt<L> | null = null;
   #successor: Attempt<L> | null = null;
   #challenge: Challenge | null = null;
   #running: Promise<void> | null = null;
   #isClosing = false;
   #stopWaiting: () => void = () => {};
-  #cancelRedirect: () => void = () => {};
 
   constructor(parts: LinkKeeperParts, ownRegion: string, hooks: LinkHooks<L>) {
     this.#parts = parts;
     this.#ownRegion = ownRegion;
     this.#hooks = hooks;
+    this.#plan = new Plan(parts.clock);
     const { book, metrics, random } = parts;
     const waits = { firstMs: reconnectFirstMs, maxMs: reconnectMaxMs, floor: reconnectFloor };
     this.#backoff = new Backoff({ ...waits, random });
@@ -103,7 +105,7 @@ export class LinkKeeper<L extends KeptLink> {
   /** Resolves when no link is left. */
   async close(): Promise<void> {
     this.#isClosing = true;
-    this.#cancelRedirect();
+    this.#plan.cancel();
     this.#stopWaiting();
     this.#parts.book.close();
     const links = [this.#current?.link, this.#successor?.link];
@@ -114,9 +116,13 @@ export class LinkKeeper<L extends KeptLink> {
 
   /** Throws `unreachable` when there is nowhere to go. Else goes within the time that it was given. */
   redirect({ address, withinMs, reason }: Redirect): void {
-    const { book, clock, log, random } = this.#parts;
+    const { book, log, random } = this.#parts;
     const current = this.#current?.link ?? null;
     if (current === null) throw new TrunklineError('unreachable', 'This edge has no link.');
+    if (address === current.address) {
+      const text = `This edge is at ${address} already; name another core.`;
+      throw new TrunklineError('unreachable', text);
+    }
     if (address !== '') book.add(address);
     else if (book.chooseBeside(current.address) === null) {
       const text = 'This edge knows no other core that serves; name more in edge.cores.';
@@ -124,11 +130,19 @@ export class LinkKeeper<L extends KeptLink> {
     }
     book.draining(current.address);
     log.info({ core: current.address, to: address, within_ms: withinMs, reason }, 'core redirects');
-    this.#cancelRedirect();
-    this.#cancelRedirect = clock.after(withinMs * random(), () => {
+    this.#plan.set(withinMs * random(), () => {
       const to = address === '' ? book.chooseBeside(current.address) : address;
       if (to !== null) this.#move(to, 'redirect');
     });
+  }
+
+  /** The core takes a redirect back: an edge that is not on its way yet stays. */
+  recall(): void {
+    const current = this.#current?.link;
+    if (current === undefined) return;
+    this.#plan.cancel();
+    this.#parts.book.stays(current.address);
+    this.#parts.log.info({ core: current.address }, 'core takes its redirect back');
   }
 
   /** Never rejects: every failure of a link is its reason. */
@@ -140,7 +154,7 @@ export class LinkKeeper<L extends KeptLink> {
       this.#current = attempt;
       attempt.link.proceed();
       const reason = await attempt.link.ended;
-      this.#cancelRedirect();
+      this.#plan.cancel();
       this.#challenge = null;
       this.#current = null;
       this.#hooks.down(attempt.link);
@@ -201,6 +215,8 @@ export class LinkKeeper<L extends KeptLink> {
     const { book, log, random } = this.#parts;
     const current = this.#current;
     if (current === null || !current.wasUp || this.#successor !== null) return;
+    // It goes at its own moment, not when probes tell it and all others the same.
+    if (this.#plan.isSet) return;
     const now = {
       ownRegion: this.#ownRegion,
       current: current.link.address,
@@ -254,14 +270,13 @@ export class LinkKeeper<L extends KeptLink> {
 
   /** A core that drains is left for the next one; no core is left for one that is merely nearer. */
   #tryAnother({ link: { address } }: Attempt<L>, retryAfterMs: number): void {
-    const { book, clock, random } = this.#parts;
+    const { book, random } = this.#parts;
     const isDraining = book.views().some((core) => {
       return core.address === address && core.state === 'draining';
     });
     if (!isDraining) return;
     const waitMs = Math.max(retryAfterMs, reconnectFirstMs) * (1 + random() / 4);
-    this.#cancelRedirect();
-    this.#cancelRedirect = clock.after(waitMs, () => {
+    this.#plan.set(waitMs, () => {
       const to = book.chooseBeside(address);
       if (to !== null) this.#move(to, 'redirect');
     });

@@ -41,7 +41,7 @@ export interface LogBatch {
   readonly through: number;
   /** One for each position; empty when the stored bytes can't be read any more. */
   readonly publications: readonly Publication[];
-  /** Null for what entered at the core. */
+  /** Null where the stored bytes are of an earlier version, which told none for what entered here. */
   readonly source: BatchSource | null;
 }
 
@@ -74,6 +74,9 @@ export interface TrimOptions {
 export interface Backplane {
   /** Identity of the log: positions are meaningful within it. */
   readonly logEpoch: string;
+  /** For a log that was put back from an old copy: its positions are given out a second time, so they
+   * count in another log from now on. Durable when it resolves; throws what the file system throws. */
+  renewEpoch(): Promise<void>;
   /** The last position of a lane; 0 for none yet. */
   head(lane: number): number;
   /** The lowest position that can be read, or the next to come when there is none. */

@@ -26,6 +26,8 @@ interface PlanParts {
   readonly heads: number[];
   readonly sources: SourceBook;
   readonly now: number;
+  /** Identity of the log. */
+  readonly logEpoch: string;
 }
 
 export class CommitPlan {
@@ -73,20 +75,28 @@ export class CommitPlan {
     const firstPosition = (this.heads[lane] ?? 0) + 1;
     const through = firstPosition + publications.length - 1;
     this.heads[lane] = through;
+    const from = source ?? this.#ownPlace(lane, firstPosition, publications.length);
     this.rows.push({
       lane,
       firstPosition,
       count: publications.length,
       through,
-      origin: source?.lane.origin ?? '',
-      epoch: source?.lane.epoch ?? '',
-      sourceLane: source?.lane.lane ?? 0,
-      firstSequence: source?.sequences[0] ?? 0,
+      origin: from.lane.origin,
+      epoch: from.lane.epoch,
+      sourceLane: from.lane.lane,
+      firstSequence: from.sequences[0] ?? 0,
       storedAt: this.#parts.now,
       body: encodeBody(publications, { now: this.#parts.now, sequences: source?.sequences }),
     });
-    this.batches.push({ lane, firstPosition, through, publications, source });
+    this.batches.push({ lane, firstPosition, through, publications, source: from });
     return firstPosition;
+  }
+
+  /** What enters at the core is known by its place here: an edge that had it, and comes back from a
+   * core with another log, reads this one anew. */
+  #ownPlace(lane: number, firstPosition: number, count: number): BatchSource {
+    const sequences = Array.from({ length: count }, (_, i) => firstPosition + i);
+    return { lane: { origin: '', epoch: this.#parts.logEpoch, lane }, sequences };
   }
 
   #noteSource(source: LogSource, through: number): void {

@@ -2,7 +2,6 @@
  * The backplane of a single core: SQLite with a group commit. Everything that waits is written in
  * one transaction, so that one fsync carries many batches; one connection writes, another reads.
  */
-import { randomUUID } from 'node:crypto';
 import type { Clock } from '../../base/clock.ts';
 import { TrunklineError } from '../../base/errors.ts';
 import { laneCount } from '../../base/limits.ts';
@@ -12,15 +11,13 @@ import { type Publication, publicationBytes } from '../../base/publication.ts';
 import { openSqlite, type SqlDatabase } from '../../base/sqlite.ts';
 import type { Appended, Backplane, LogAppend, LogBatch, TrimOptions } from './backplane.ts';
 import { CommitPlan } from './commit-plan.ts';
+import { checkVersion, epochOf, renewEpoch } from './log-identity.ts';
 import { LogReader } from './log-reader.ts';
 import * as tables from './log-tables.ts';
 import { SourceBook, type SourceRow } from './source-book.ts';
 
 /** Bytes of one transaction: more would hold back the acknowledgement of those in it. */
 const groupBytesMax = 8 * 1024 * 1024;
-
-/** 3.51.3 is the first without a corruption of databases in WAL mode. */
-const sqliteVersionMin = [3, 51, 3];
 
 export interface EmbeddedParts {
   readonly log: Logger;
@@ -36,7 +33,6 @@ interface Waiting {
 }
 
 export class EmbeddedBackplane implements Backplane {
-  readonly logEpoch: string;
   readonly #parts: EmbeddedParts;
   readonly #writer: SqlDatabase;
   readonly #reader: LogReader;
@@ -46,6 +42,7 @@ export class EmbeddedBackplane implements Backplane {
   readonly #listeners: ((batches: readonly LogBatch[]) => void)[] = [];
   readonly #commits: Counter;
   readonly #commitTime: Latency;
+  #logEpoch: string;
   #bytes = 0;
   #waiting: Waiting[] = [];
   #committing: Promise<void> | null = null;
@@ -61,7 +58,7 @@ export class EmbeddedBackplane implements Backplane {
     this.#parts = parts;
     this.#writer = databases.writer;
     this.#reader = new LogReader(parts, databases.reader);
-    this.logEpoch = logEpoch;
+    this.#logEpoch = logEpoch;
     const { metrics } = parts;
     this.#commits = metrics.counter('trunkline_log_commits_total', 'Group commits of the log.');
     this.#commitTime = metrics.latency('trunkline_log_commit_seconds', 'Time of a group commit.');
@@ -85,6 +82,14 @@ export class EmbeddedBackplane implements Backplane {
       await writer.close();
       throw error;
     }
+  }
+
+  get logEpoch(): string {
+    return this.#logEpoch;
+  }
+
+  async renewEpoch(): Promise<void> {
+    this.#logEpoch = await this.#exclusively(() => renewEpoch(this.#writer));
   }
 
   head(lane: number): number {
@@ -205,6 +210,7 @@ export class EmbeddedBackplane implements Backplane {
       heads: this.#heads,
       sources: this.#sources,
       now: this.#parts.clock.now(),
+      logEpoch: this.#logEpoch,
     });
     const taken: { waiting: Waiting; appended: Appended[] }[] = [];
     for (const waiting of group) {
@@ -272,27 +278,4 @@ interface TrimmableRow {
   readonly through: number;
   readonly storedAt: number;
   readonly bytes: number;
-}
-
-async function checkVersion(database: SqlDatabase): Promise<void> {
-  const [row] = await database.all<{ version: string }>(tables.selectVersion);
-  const version = (row?.version ?? '0').split('.').map(Number);
-  for (const [i, least] of sqliteVersionMin.entries()) {
-    const part = version[i] ?? 0;
-    if (part > least) return;
-    if (part < least) {
-      throw new TrunklineError(
-        'store-failing',
-        `SQLite ${row?.version} is older than ${sqliteVersionMin.join('.')}, which the log needs. Install the package sqlite3 again.`,
-      );
-    }
-  }
-}
-
-async function epochOf(database: SqlDatabase): Promise<string> {
-  const [row] = await database.all<{ value: string }>(tables.selectMeta, ['log_epoch']);
-  if (row !== undefined) return row.value;
-  const epoch = randomUUID();
-  await database.run(tables.insertMeta, ['log_epoch', epoch]);
-  return epoch;
 }

@@ -32,6 +32,7 @@ export const addSourceLane = 'ALTER TABLE log ADD COLUMN source_lane INTEGER';
 
 export const selectMeta = 'SELECT value FROM meta WHERE name = ?';
 export const insertMeta = 'INSERT INTO meta (name, value) VALUES (?, ?)';
+export const updateMeta = 'UPDATE meta SET value = ? WHERE name = ?';
 export const selectVersion = 'SELECT sqlite_version() AS version';
 export const selectHeads = 'SELECT lane, through FROM lane_head';
 export const selectOldest =

@@ -10,6 +10,7 @@ import type { Logger } from '../../base/log.ts';
 import type { Metrics } from '../../base/metrics.ts';
 import type { DrainedEdge } from '../../proto/gen/trunkline/v1/fleet.ts';
 import type { AttachedEdge, AttachedEdges } from './attached-edges.ts';
+import type { EdgeCommand } from './edge-commands.ts';
 
 /** Time for the edges to go when nothing else is asked: few need not wait, many come at the rate at
  * which another core lets them in. */
@@ -62,13 +63,18 @@ export class Drain {
     const attached = edges.all();
     const withinMs = order.withinMs || this.#spreadMs(attached.length);
     log.info({ edges: attached.length, within_ms: withinMs, to: order.address }, 'core drains');
-    const told = { address: order.address, withinMs };
-    return Promise.all(attached.map((edge) => this.#ask(edge, told, deadlineMs)));
+    const value = { address: order.address, withinMs, reason: 'the core drains' };
+    const redirect = { $case: 'redirect', value } as const;
+    return Promise.all(attached.map((edge) => this.#tell(edge, redirect, deadlineMs)));
   }
 
-  undo(): void {
-    if (this.#isDraining) this.#parts.log.info('core drains no more');
+  /** Lets edges in again. Resolves when each edge that is here has answered whether it stays. */
+  async undo(deadlineMs = commandMs): Promise<DrainedEdge[]> {
+    if (!this.#isDraining) return [];
+    this.#parts.log.info('core drains no more');
     this.#set(false);
+    const recall = { $case: 'recall', value: {} } as const;
+    return Promise.all(this.#parts.edges.all().map((edge) => this.#tell(edge, recall, deadlineMs)));
   }
 
   /** Resolves when the edges that can go are gone, and after `drainMs` in any case. */
@@ -91,18 +97,21 @@ export class Drain {
     return Math.max(withinMsMin, Math.ceil((edgeCount / this.#attachRate) * 1_000));
   }
 
-  async #ask(
+  async #tell(
     { edgeId, commands }: AttachedEdge,
-    told: { readonly address: string; readonly withinMs: number },
+    command: EdgeCommand,
     deadlineMs: number,
   ): Promise<DrainedEdge> {
     try {
-      const value = { ...told, reason: 'the core drains' };
-      await commands.send({ $case: 'redirect', value }, deadlineMs);
+      await commands.send(command, deadlineMs);
       return { edgeId, error: '' };
     } catch (error) {
       const reason = messageOf(error);
-      this.#parts.log.info({ edge: edgeId, reason }, 'edge stays while the core drains');
+      const what = command.$case;
+      this.#parts.log.info(
+        { edge: edgeId, command: what, reason },
+        'edge does not as the drain asks',
+      );
       return { edgeId, error: reason };
     }
   }

@@ -168,14 +168,10 @@ export class LaneStream {
    * anew, gets all that there is: edges that came back before it have sent up what it may not have.
    */
   #positionOf(open: LaneOpen): number {
-    const { backplane, log } = this.#parts;
-    const head = backplane.head(open.lane);
-    if (open.logEpoch === '') return head;
+    const { backplane } = this.#parts;
+    if (open.logEpoch === '') return backplane.head(open.lane);
     if (open.logEpoch !== backplane.logEpoch) return backplane.oldest(open.lane) - 1;
-    if (open.position <= head) return open.position;
-    const { edgeId, lane, position } = open;
-    log.warn({ edge: edgeId, lane, position, head }, 'edge is ahead of the log');
-    return head;
+    return open.position;
   }
 
   #write(message: NonNullable<LaneResponse['message']>): boolean {

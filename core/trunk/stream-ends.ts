@@ -1,5 +1,6 @@
 /** How streams of the trunk end that did nothing wrong. */
 import { status } from '@grpc/grpc-js';
+import { metadataOfRetry } from '../../proto/trunk-metadata.ts';
 import type { CallStatus } from '../grpc/status.ts';
 
 export const replacedEnd: CallStatus = {
@@ -13,6 +14,12 @@ export const closingEnd: CallStatus = {
 export const silentEnd: CallStatus = {
   code: status.UNAVAILABLE,
   details: 'Nothing was heard of the edge for too long.',
+};
+/** With the new name that its log has then. */
+export const renewedEnd: CallStatus = {
+  code: status.UNAVAILABLE,
+  details: "The core's log was put back from an old copy and takes a new epoch: come again.",
+  metadata: metadataOfRetry(1),
 };
 export const goneEnd: CallStatus = {
   code: status.UNAVAILABLE,

@@ -33,11 +33,12 @@ import { AttachGate } from './attach-gate.ts';
 import type { AttachedEdges } from './attached-edges.ts';
 import { ControlStream } from './control-stream.ts';
 import type { Drain } from './drain.ts';
-import { helloOf, openOf } from './first-message.ts';
+import { helloOf, laneOwner, openOf } from './first-message.ts';
 import { endOf } from './lane-outlet.ts';
 import { LaneStream } from './lane-stream.ts';
+import { LogRenewal } from './log-renewal.ts';
 import { settledWithin } from './settled-within.ts';
-import { closingEnd, goneEnd, replacedEnd, silentEnd } from './stream-ends.ts';
+import { closingEnd, goneEnd, renewedEnd, replacedEnd, silentEnd } from './stream-ends.ts';
 import { createTrunkCounters, type TrunkCounters } from './trunk-counters.ts';
 import { TrunkHealth } from './trunk-health.ts';
 import { TrunkStream } from './trunk-stream.ts';
@@ -83,6 +84,7 @@ export class TrunkDoor {
   readonly #bearer: BearerCheck;
   readonly #gate: AttachGate;
   readonly #health: TrunkHealth;
+  readonly #renewal: LogRenewal;
   readonly #heartbeatMs: number;
   #port = 0;
   #closing: Promise<void> | null = null;
@@ -96,6 +98,9 @@ export class TrunkDoor {
     this.#gate = new AttachGate(parts, { rate, burst });
     this.#health = new TrunkHealth(this.#bearer, () => {
       return { coreId, region, log: parts.backplane.logEpoch, edges: this.#edges.size };
+    });
+    this.#renewal = new LogRenewal(parts, () => {
+      for (const { end } of [...this.#edges.values()]) end(renewedEnd);
     });
     parts.drain.onChanged((isDraining) => this.#health.setServing(!isDraining));
     this.#server = createServer();
@@ -133,6 +138,7 @@ export class TrunkDoor {
 
   async #close(): Promise<void> {
     this.#health.setServing(false);
+    await this.#renewal.close();
     await settledWithin(this.#parts.clock, this.#parts.backplane);
     for (const end of [...this.#streams]) end(closingEnd);
     await closeServer(this.#server);
@@ -176,8 +182,9 @@ export class TrunkDoor {
               return;
             }
             const open = openOf(message);
-            edge = this.#edgeOf(open);
-            lane = this.#openLane(open, edge, { stream, end });
+            edge = laneOwner(open, this.#edges.get(open.edgeId));
+            if (this.#renewal.isAhead(open)) this.#renewal.begin(open);
+            else lane = this.#openLane(open, edge, { stream, end });
           }),
         drained: () => lane?.drained(),
         ended: (reason) => {
@@ -186,7 +193,9 @@ export class TrunkDoor {
           edge?.control.link.detachLane(lane);
           lane.close();
           const { edgeId } = edge?.control ?? {};
-          this.#parts.log.info({ edge: edgeId, lane: lane.lane, reason }, 'lane ended');
+          // With its edge is not worth a line each.
+          const level = this.#edges.get(edgeId ?? '') === edge ? 'info' : 'debug';
+          this.#parts.log[level]({ edge: edgeId, lane: lane.lane, reason }, 'lane ended');
         },
       },
     );
@@ -255,22 +264,6 @@ export class TrunkDoor {
     if (this.#edges.get(control.edgeId)?.control === control) this.#edges.delete(control.edgeId);
     control.close(this.#closing === null ? goneEnd : closingEnd);
     this.#parts.log.info({ edge: control.edgeId, reason }, 'edge detached');
-  }
-
-  #edgeOf(open: LaneOpen): AttachedEdge {
-    const edge = this.#edges.get(open.edgeId);
-    if (edge?.control.epoch === open.epoch) {
-      const { streamsMax } = edge.control;
-      if (open.lane < streamsMax) return edge;
-      throw new TrunklineError(
-        'lane-unknown',
-        `Lane ${open.lane} is not one of the ${streamsMax} lanes, 0 to ${streamsMax - 1}.`,
-      );
-    }
-    throw new TrunklineError(
-      'edge-unknown',
-      `Edge "${open.edgeId}" has no control stream of this epoch here: it must say hello before it opens lanes.`,
-    );
   }
 
   #openLane(

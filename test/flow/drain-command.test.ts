@@ -103,6 +103,24 @@ test('the same over gRPC: an edge that is sent to a named core goes there', asyn
   }
 });
 
+test('a drain that is undone in time keeps the edges that have not gone', async () => {
+  await attached(first, 1);
+  const drained = await drain(first, '--within', '24h');
+  assert.equal(drained.stdout, 'The core drains: 1 of 1 edges go.\n');
+  const undone = await drain(first, '--undo');
+  assert.deepEqual([undone.code, undone.stdout], [0, 'The core lets edges in again.\n']);
+  assert.match(edge.stderr + edge.stdout, /core takes its redirect back/);
+  await attached(first, 1);
+});
+
+test('an address that cannot be, or is that of the core itself, sends no edge away', async () => {
+  const wrong = await drain(first, '--to', 'elsewhere:99999');
+  assert.match(wrong.stderr, /address is "elsewhere:99999"; give host:port/);
+  const same = await drain(first, '--to', `127.0.0.1:${first.port('trunk')}`);
+  assert.match(same.stdout, /0 of 1 edges go\.\n {2}edge-1 stays: .* is at .* already/);
+  await drain(first, '--undo');
+});
+
 test('a wrong command line is one sentence', async () => {
   const wrong = await drain(first, '--within', 'soon');
   assert.equal(wrong.code, 1);

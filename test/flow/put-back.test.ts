@@ -39,12 +39,12 @@ class Edge implements LocalDelivery {
   readonly spool: Spool;
   readonly bridge: Bridge;
 
-  private constructor(spool: Spool, port: number) {
+  private constructor(spool: Spool, port: number, edgeId: string) {
     this.spool = spool;
     this.bridge = new Bridge(
       { ...this.parts, spool: spool.uplink, rules: new EdgeRules(this.parts) },
       {
-        edgeId: 'edge',
+        edgeId,
         region: 'here',
         cores: [`127.0.0.1:${port}`],
         token: '',
@@ -54,9 +54,13 @@ class Edge implements LocalDelivery {
   }
 
   /** Not connected until `bridge.start`. */
-  static async open(directory: string, port: number, bytesMax = 1 << 30): Promise<Edge> {
+  static async open(
+    directory: string,
+    port: number,
+    { bytesMax = 1 << 30, edgeId = 'edge' } = {},
+  ): Promise<Edge> {
     const spool = await Spool.open(common(), { directory, bytesMax });
-    const edge = new Edge(spool, port);
+    const edge = new Edge(spool, port, edgeId);
     opened.push(edge);
     return edge;
   }
@@ -172,12 +176,48 @@ test('a core log put back from an old copy costs an edge nothing that is publish
   });
 });
 
+test('a core log put back from an old copy costs an edge nothing that was published while it was away', async () => {
+  await withFolder(async (folder) => {
+    const file = join(folder, 'log.db');
+    const publish = (core: TestCore, names: string[]) =>
+      core.fanout.publish(names.map((name) => publication(topic, name, { origin: 'elsewhere' })));
+    let core = await openCore(file);
+    const open = (name: string) => Edge.open(join(folder, name), core.port, { edgeId: name });
+    const [late, early] = [await open('late'), await open('early')];
+    const seen = (edge: Edge, count: number) =>
+      until(() => edge.texts.length === count, `${count} came`);
+    for (const edge of [late, early]) edge.bridge.start(edge);
+    await Promise.all([late, early].map((edge) => edge.bridge.onceConnected()));
+    await core.close();
+    await cp(file, `${file}.copy`);
+    core = await openCore(file, { port: core.port });
+    await Promise.all([late, early].map((edge) => edge.bridge.onceConnected()));
+    await publish(core, texts('forgotten ', 10));
+    await Promise.all([seen(late, 10), seen(early, 10)]);
+    await Promise.all([late.close(), early.close()]);
+    await core.close();
+    core = await openCore(`${file}.copy`);
+    const first = await open('early');
+    first.bridge.start(first);
+    await first.bridge.onceConnected();
+    // The log is longer than the late one knew it when that one is back.
+    await publish(core, texts('new ', 15));
+    await seen(first, 15);
+    const second = await open('late');
+    second.bridge.start(second);
+    await seen(second, 15);
+    for (const edge of [first, second]) assert.deepEqual(edge.texts, texts('new ', 15));
+    await Promise.all([first.close(), second.close()]);
+    await core.close();
+  });
+});
+
 test('behind a damaged record of the spool everything goes up, and the loss is told', async () => {
   await withFolder(async (folder) => {
     const core = await openCore(join(folder, 'log.db'));
     const directory = join(folder, 'spool');
     const small = 8 * 1024; // Segments of 1 KiB.
-    const first = await Edge.open(directory, core.port, small);
+    const first = await Edge.open(directory, core.port, { bytesMax: small });
     const all = texts(`${'x'.repeat(100)} `, 60);
     for (let at = 0; at < all.length; at += 5) await first.accept(all.slice(at, at + 5));
     await first.close();
@@ -186,7 +226,7 @@ test('behind a damaged record of the spool everything goes up, and the loss is t
     const damaged = await openFile(join(directory, names[3] as string), 'r+');
     await damaged.write('damage', 300);
     await damaged.close();
-    const again = await Edge.open(directory, core.port, small);
+    const again = await Edge.open(directory, core.port, { bytesMax: small });
     again.bridge.start(again);
     await until(() => again.spool.uplink.backlog === 0, 'the core has what is whole');
     const found = await logged(core);

@@ -184,6 +184,37 @@ test('a redirect is refused when there is nowhere to go, and followed within its
   await keeper.close();
 });
 
+test('a redirect with time is not hurried by probes that find the core draining', async () => {
+  const { connect, keeper, last, links, rounds, set } = await openWorld({ a: 1, b: 1 });
+  connect();
+  keeper.redirect({ address: '', withinMs: 60_000, reason: 'test' });
+  set('a', 1, 'draining');
+  await rounds(29);
+  assert.equal(links.length, 1);
+  await rounds(2);
+  assert.equal(last().address, 'b');
+  await keeper.close();
+});
+
+test('a redirect that is taken back is not followed, and the core counts as one that serves', async () => {
+  const { book, connect, keeper, links, pass } = await openWorld({ a: 1, b: 1 }, 0);
+  connect();
+  keeper.redirect({ address: '', withinMs: 1_000, reason: 'test' });
+  keeper.recall();
+  await pass(2_000);
+  assert.equal(links.length, 1);
+  assert.equal(book.views().find(({ address }) => address === 'a')?.state, 'serving');
+  await keeper.close();
+});
+
+test('a redirect to where the edge is already is refused', async () => {
+  const { connect, keeper } = await openWorld({ a: 1, b: 1 });
+  connect();
+  const redirect = { address: 'a', withinMs: 1, reason: 'test' };
+  assert.throws(() => keeper.redirect(redirect), /at a already/);
+  await keeper.close();
+});
+
 test('an edge that is told to come later comes later, to the same core', async () => {
   const { keeper, last, links, metrics, pass } = await openWorld({ a: 1 });
   last().retryAfterMs = 4_000;

@@ -32,7 +32,7 @@ async function withTables(work: (database: SqlDatabase) => Promise<void>): Promi
 function planOf(publications: readonly Publication[], heads = [0, 0, 0, 0]): CommitPlan {
   const sources = new SourceBook();
   sources.load([{ edgeId: nasty, epoch: 'before', lane: 0, through: 7 }]);
-  const plan = new CommitPlan({ heads, sources, now });
+  const plan = new CommitPlan({ heads, sources, now, logEpoch: 'log' });
   const source = { edgeId: nasty, epoch: 's1', lane: 3, firstSequence: 1 };
   plan.add({ lane: 1, publications, source });
   return plan;
