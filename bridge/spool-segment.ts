@@ -119,12 +119,12 @@ export class SpoolSegment {
     return this.#bytes;
   }
 
-  /** Writes whole records behind the last durable one and makes them durable. */
-  async append(records: readonly EncodedRecord[], isSynced: boolean): Promise<void> {
-    const block =
-      records.length === 1
-        ? (records[0] as EncodedRecord).bytes
-        : Buffer.concat(records.map((record) => record.bytes));
+  /** Writes whole records, which `block` has one behind the other, behind the last durable one and
+   * makes them durable. */
+  async append(
+    records: readonly EncodedRecord[],
+    { block, isSynced }: { readonly block: Buffer; readonly isSynced: boolean },
+  ): Promise<void> {
     let written = 0;
     while (written < block.length) {
       const left = block.length - written;

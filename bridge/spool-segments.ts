@@ -4,6 +4,7 @@
  */
 import { readdir } from 'node:fs/promises';
 import { type EncodedRecord, type ScannedRecord, SpoolSegment } from './spool-segment.ts';
+import { WriteStaging } from './write-staging.ts';
 
 const segmentBytesMax = 64 * 1024 * 1024;
 
@@ -18,6 +19,7 @@ export class SpoolSegments {
   readonly #bytesMax: number;
   readonly #segmentBytes: number;
   readonly #isSynced: boolean;
+  readonly #staging = new WriteStaging();
   readonly #segments: SpoolSegment[] = [];
 
   constructor(options: {
@@ -91,7 +93,9 @@ export class SpoolSegments {
 
   /** Appends, and makes durable where that is asked for. */
   async write(records: readonly EncodedRecord[]): Promise<void> {
-    await (this.#segments.at(-1) as SpoolSegment).append(records, this.#isSynced);
+    const block = this.#staging.join(records);
+    const isSynced = this.#isSynced;
+    await (this.#segments.at(-1) as SpoolSegment).append(records, { block, isSynced });
   }
 
   /** The segments, oldest first, that hold nothing from `lowest` on; never the last. */

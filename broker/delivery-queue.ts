@@ -37,6 +37,10 @@ export class DeliveryQueue {
     return this.#queue.length;
   }
 
+  get bytes(): number {
+    return this.#queue.bytes;
+  }
+
   /** False when it does not fit. */
   offer(delivery: Delivery): boolean {
     return this.#queue.offer(delivery);

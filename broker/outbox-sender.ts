@@ -55,17 +55,16 @@ export class OutboxSender {
     return this.#windowSize;
   }
 
-  /** Nothing is being read or written down for an earlier message, and so many fit the window. */
-  hasRoomFor(count: number): boolean {
+  /** Nothing waits for its turn here, or is being read or written down. */
+  get isClear(): boolean {
+    return !this.#needsResume && !this.#isPumping && this.#queue.length === 0;
+  }
+
+  /** Deliveries that may leave at once. */
+  get room(): number {
     const sink = this.#sink;
-    return (
-      sink !== null &&
-      !this.#needsResume &&
-      !this.#isPumping &&
-      this.#queue.length === 0 &&
-      this.#inflight.size + count <= this.#windowSize &&
-      sink.backlogBytes <= this.#limits.output_bytes
-    );
+    if (sink === null || !this.isClear || sink.backlogBytes > this.#limits.output_bytes) return 0;
+    return Math.max(0, this.#windowSize - this.#inflight.size);
   }
 
   attach(sink: FrameSink): void {

@@ -27,12 +27,15 @@ import { DeliveryBooks } from './delivery-books.ts';
 import { DeliveryQueue } from './delivery-queue.ts';
 import { type Inflight, InflightWindow } from './inflight-window.ts';
 import { OutboxSender } from './outbox-sender.ts';
-import { writeRun } from './run-writer.ts';
+import { RunQueue } from './run-queue.ts';
+import { takesRuns } from './run-writer.ts';
 
 export class Outbox {
   readonly #parts: OutboxParts;
   readonly #limits: Limits;
   readonly #queue: DeliveryQueue;
+  /** Behind the queue: runs that the window has no room for. */
+  readonly #runs: RunQueue;
   readonly #inflight = new InflightWindow();
   readonly #books: DeliveryBooks;
   readonly #sender: OutboxSender;
@@ -44,12 +47,16 @@ export class Outbox {
     this.#books = new DeliveryBooks(parts);
     this.#limits = limits;
     this.#queue = new DeliveryQueue(limits, parts.read);
+    const state = { queue: this.#queue, inflight: this.#inflight, books: this.#books };
     this.#sender = new OutboxSender(parts, limits, {
-      queue: this.#queue,
-      inflight: this.#inflight,
-      books: this.#books,
-      onSent: () => this.#tellRoom(),
+      ...state,
+      onSent: () => {
+        this.#runs.pump();
+        this.#tellRoom();
+      },
     });
+    const isKept = parts.journal !== null;
+    this.#runs = new RunQueue(limits, { isKept, sender: this.#sender, ...state });
   }
 
   get deliveredCount(): number {
@@ -61,7 +68,7 @@ export class Outbox {
   }
 
   get queuedCount(): number {
-    return this.#queue.length;
+    return this.#queue.length + this.#runs.length;
   }
 
   get isConnected(): boolean {
@@ -92,7 +99,7 @@ export class Outbox {
     const { sink } = this.#sender;
     return (
       sink !== null &&
-      (this.#queue.length > this.#sender.windowSize ||
+      (this.queuedCount > this.#sender.windowSize ||
         sink.backlogBytes > this.#limits.output_bytes / 2)
     );
   }
@@ -100,7 +107,7 @@ export class Outbox {
   /** Whether it can take from others what they don't get done. Well below being crowded, so that
    * nothing goes to and fro. */
   get hasRoomToSpare(): boolean {
-    return this.isConnected && !this.isCrowded && this.#queue.length * 2 <= this.#sender.windowSize;
+    return this.isConnected && !this.isCrowded && this.queuedCount * 2 <= this.#sender.windowSize;
   }
 
   /** Resolves when something was sent and it is not crowded (any more), also because the connection
@@ -119,6 +126,14 @@ export class Outbox {
       this.#deliverAtMostOnce(delivery);
       return;
     }
+    if (this.#runs.length > 0) {
+      if (this.#runs.follow(delivery)) return;
+      this.#takeRunsApart();
+    }
+    this.#enqueue(delivery);
+  }
+
+  #enqueue(delivery: Delivery): void {
     const journal = delivery.owner ?? this.#parts.journal;
     const isReference = !this.isConnected && delivery.sequence > 0 && journal !== null;
     const item = isReference ? referenceTo(delivery) : detached(delivery);
@@ -133,6 +148,7 @@ export class Outbox {
 
   /** What another session did not get of an owner, who counts on it already. */
   adopt(delivery: Delivery): void {
+    this.#takeRunsApart();
     if (this.#offer(delivery)) this.pump();
     else this.#books.drop(delivery, 'queue-full');
   }
@@ -144,19 +160,16 @@ export class Outbox {
     return isAll;
   }
 
-  /** The same for a run, at this QoS or its own if that is lower; all at once where it can be. The
-   * sequence is that of the first. */
+  /** The same for a run, at this QoS or its own if that is lower; whole where it can be, also while
+   * it waits. The sequence is that of the first. */
   deliverRun(run: Run, sequence: number, granted: Qos): void {
     const qos = Math.min(granted, run.qos) as Qos;
     const { sink } = this.#sender;
-    if (sink === null || !this.#takesWhole(run, qos, sink)) {
+    if (sink === null || (qos > 0 ? !this.#runs.offer(run, qos, sequence) : !takesRuns(sink))) {
       for (const delivery of deliveriesOf(run, sequence, qos)) this.deliver(delivery);
       return;
     }
-    if (qos > 0) {
-      writeRun(sink, run, { qos, window: this.#inflight });
-      return;
-    }
+    if (qos > 0) return;
     if (sink.backlogBytes > this.#limits.output_bytes) {
       this.#books.dropped('slow-reader', run.count);
       return;
@@ -225,6 +238,7 @@ export class Outbox {
   /** The session ends: what it still waited for is passed on or dropped, and counted. */
   abandon(): void {
     this.#sender.abandon();
+    this.#books.dropped('session-ended', this.#runs.clear());
     for (let item = this.#queue.take(); item !== undefined; item = this.#queue.take()) {
       this.#books.giveUp(item);
     }
@@ -234,14 +248,9 @@ export class Outbox {
     this.#inflight.clear();
   }
 
-  /** Nothing stands before it, nothing has to be written down first, and the window has room. */
-  #takesWhole(run: Run, qos: Qos, sink: FrameSink): boolean {
-    if (sink.version === 5) {
-      const { packetBytesMax, topicAliasMaximum } = sink.terms;
-      // Its packets may have to be shorter, or left out.
-      if (packetBytesMax > 0 || topicAliasMaximum > 0) return false;
-    }
-    return qos === 0 || (this.#parts.journal === null && this.#sender.hasRoomFor(run.count));
+  /** What waits in runs goes before what has to be queued by itself. */
+  #takeRunsApart(): void {
+    for (const delivery of this.#runs.takeApart()) this.#enqueue(delivery);
   }
 
   #offer(item: Delivery): boolean {

@@ -3,21 +3,25 @@
  * client's own. Only for sessions that end with their connection, so that nothing is sent again.
  */
 import type { Qos } from '../base/publication.ts';
-import { FrameWalk, type Run } from '../proto/run.ts';
+import { type FrameRange, FrameWalk } from '../proto/run.ts';
 import { reserve } from './connection/arena.ts';
 import type { FrameSink } from './delivery.ts';
 import type { InflightWindow } from './inflight-window.ts';
 
-export function writeRun(
+/** Otherwise its packets may have to be shorter, or left out. */
+export function takesRuns({ version, terms }: FrameSink): boolean {
+  return version !== 5 || (terms.packetBytesMax === 0 && terms.topicAliasMaximum === 0);
+}
+
+export function writeFrames(
   sink: FrameSink,
-  run: Run,
-  on: { readonly qos: Qos; readonly window: InflightWindow },
+  frames: FrameRange,
+  of: { readonly topicBytes: number; readonly qos: Qos; readonly window: InflightWindow },
 ): void {
-  const { qos, window } = on;
-  const frames = run.framesFor(sink.version, qos);
+  const { topicBytes, qos, window } = of;
   const { buffer, start } = reserve(frames.end - frames.start);
   const end = start + frames.buffer.copy(buffer, start, frames.start, frames.end);
-  const walk = new FrameWalk({ buffer, start, end }, run.topicBytes);
+  const walk = new FrameWalk({ buffer, start, end }, topicBytes);
   while (walk.next()) {
     const packetId = window.launchPassing(qos);
     const at = walk.packetIdAt;
