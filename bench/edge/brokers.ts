@@ -76,6 +76,9 @@ async function openMosquitto(options: BrokerOptions, hasNoDelay: boolean): Promi
   });
 }
 
+/** As docs/operating.md has it for an edge on one CPU core. */
+const forOneCore = ['--v8-pool-size=1'];
+
 async function openEdge(options: BrokerOptions, isInMemory: boolean): Promise<RunningBroker> {
   const folder = temporaryFolder(options.data);
   const nobody = await freePort();
@@ -88,7 +91,12 @@ async function openEdge(options: BrokerOptions, isInMemory: boolean): Promise<Ru
     profile === undefined
       ? []
       : ['--cpu-prof', '--cpu-prof-dir', profile.folder, '--cpu-prof-name', profile.name];
-  const child = startModule(options.entry, args, profiling, pinnedTo(options.core));
+  const child = startModule(
+    options.entry,
+    args,
+    [...forOneCore, ...profiling],
+    pinnedTo(options.core),
+  );
   return running(child, folder, async () => {
     const told = await messageFrom<{ ports?: Record<string, number>; message?: string }>(
       child,

@@ -32,6 +32,10 @@ const failedStartsMax = 3;
 /** A scrape must not wait for a worker that hangs. */
 const reportMsMax = 2_000;
 
+/** Each worker has about one CPU core: there V8's usual four threads of the garbage collector take
+ * turns with the one that they help, and stop it for longer. */
+const oneCollectorThread = '--v8-pool-size=1';
+
 export class SupervisedWorker {
   readonly queue: HandoverQueue;
   readonly number: number;
@@ -64,6 +68,7 @@ export class SupervisedWorker {
   async start(): Promise<void> {
     if (this.#isStopping) throw new TrunklineError('unreachable', 'The worker was told to stop.');
     const child = fork(entryFile(), [...this.#options.args], {
+      execArgv: [...process.execArgv, oneCollectorThread],
       stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
     });
     this.#child = child;
