@@ -41,6 +41,7 @@ export class EmbeddedBackplane implements Backplane {
   readonly #sources = new SourceBook();
   readonly #listeners: ((batches: readonly LogBatch[]) => void)[] = [];
   readonly #commits: Counter;
+  readonly #commitFailures: Counter;
   readonly #commitTime: Latency;
   #logEpoch: string;
   #bytes = 0;
@@ -61,6 +62,10 @@ export class EmbeddedBackplane implements Backplane {
     this.#logEpoch = logEpoch;
     const { metrics } = parts;
     this.#commits = metrics.counter('trunkline_log_commits_total', 'Group commits of the log.');
+    this.#commitFailures = metrics.counter(
+      'trunkline_log_commit_failures_total',
+      'Group commits that the disk refused; what they held was acknowledged to nobody.',
+    );
     this.#commitTime = metrics.latency('trunkline_log_commit_seconds', 'Time of a group commit.');
     metrics.gauge('trunkline_log_bytes', 'Bytes of the log on disk.', () => this.#bytes);
   }
@@ -223,6 +228,7 @@ export class EmbeddedBackplane implements Backplane {
     try {
       if (plan.rows.length > 0) await tables.writePlan(this.#writer, plan);
     } catch (error) {
+      this.#commitFailures.add();
       this.#parts.log.error({ err: error, batches: plan.rows.length }, 'log commit failed');
       for (const { waiting } of taken) waiting.reject(error);
       return;

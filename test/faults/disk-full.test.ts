@@ -38,7 +38,7 @@ test('a full disk delays and loses nothing, at either edge and at the core', {
 
   const failures = [
     { who: a, metric: 'trunkline_spool_failures_total' },
-    { who: core, metric: 'trunkline_trunk_up_refused_total' },
+    { who: core, metric: 'trunkline_log_commit_failures_total' },
     { who: b, metric: 'trunkline_spool_failures_total' },
   ];
   for (const { who, metric } of failures) {
