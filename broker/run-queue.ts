@@ -74,7 +74,7 @@ class WaitingRun {
     const { topicBytes, qos } = this.#run;
     const count = Math.min(on.room, this.#left);
     const leaving = firstFrames(this.#rest, topicBytes, count);
-    this.#rest = { ...this.#rest, start: leaving.end };
+    this.#rest = { buffer: leaving.buffer, start: leaving.end, end: this.#rest.end };
     this.#left -= count;
     writeFrames(sink, leaving, { topicBytes, qos, window: on.window });
   }
@@ -132,19 +132,35 @@ export class RunQueue {
   /** Sends it, as far as there is room, and keeps the rest; false when it has to be taken apart. The
    * sequence is that of its first message, 0 for what is not in the log. */
   offer(run: Run, qos: Qos, sequence: number): boolean {
-    const { isKept, sender } = this.#parts;
+    const { isKept, sender, inflight } = this.#parts;
     const { sink } = sender;
     if (sink === null || isKept || !takesRuns(sink)) return false;
     const frames = run.framesFor(sink.version, qos);
-    const count = this.#length === 0 ? Math.min(sender.room, run.count) : 0;
-    const leaving = count < run.count ? firstFrames(frames, run.topicBytes, count) : frames;
-    const form = { form: sink.version, qos, sequence: sequence === 0 ? 0 : sequence + count };
-    const rest = { ...form, count: run.count - count, frames: { ...frames, start: leaving.end } };
-    const fitting = rest.count === 0 ? 0 : this.#fitting(run, rest);
-    if (fitting < rest.count && this.#limits.queue_overflow === 'drop-oldest') return false;
-    if (count > 0) this.#write(sink, leaving, { topicBytes: run.topicBytes, qos });
-    if (fitting < rest.count) this.#parts.books.dropped('queue-full', rest.count - fitting);
-    if (fitting > 0) this.#keep(new WaitingRun(run, { ...rest, count: fitting }));
+    const room = this.#length === 0 ? sender.room : 0;
+    if (room < run.count) return this.#offerPart(run, { sink, frames, qos, sequence, room });
+    writeFrames(sink, frames, { topicBytes: run.topicBytes, qos, window: inflight });
+    return true;
+  }
+
+  #offerPart(
+    run: Run,
+    on: { sink: FrameSink; frames: FrameRange; qos: Qos; sequence: number; room: number },
+  ): boolean {
+    const { sink, frames, qos, sequence, room } = on;
+    const { books, inflight } = this.#parts;
+    const { topicBytes } = run;
+    const leaving = firstFrames(frames, topicBytes, room);
+    const rest = { buffer: frames.buffer, start: leaving.end, end: frames.end };
+    const count = run.count - room;
+    const fitting = this.#fitting(rest, topicBytes, count);
+    if (fitting < count && this.#limits.queue_overflow === 'drop-oldest') return false;
+    if (room > 0) writeFrames(sink, leaving, { topicBytes, qos, window: inflight });
+    if (fitting < count) books.dropped('queue-full', count - fitting);
+    if (fitting > 0) {
+      const first = sequence === 0 ? 0 : sequence + room;
+      const part = { form: sink.version, qos, sequence: first, count: fitting, frames: rest };
+      this.#keep(new WaitingRun(run, part));
+    }
     return true;
   }
 
@@ -162,7 +178,7 @@ export class RunQueue {
   }
 
   /** How many of its first messages there is room for; an empty queue takes one in any case. */
-  #fitting({ topicBytes }: Run, { count, frames }: RunPart): number {
+  #fitting(frames: FrameRange, topicBytes: number, count: number): number {
     const { queue } = this.#parts;
     const length = queue.length + this.#length;
     const least = length === 0 ? 1 : 0;
@@ -173,11 +189,6 @@ export class RunQueue {
     let fitting = 0;
     while (fitting < most && walk.next() && walk.end - frames.start <= bytes) fitting++;
     return Math.max(fitting, least);
-  }
-
-  #write(sink: FrameSink, frames: FrameRange, of: { topicBytes: number; qos: Qos }): void {
-    const { topicBytes, qos } = of;
-    writeFrames(sink, frames, { topicBytes, qos, window: this.#parts.inflight });
   }
 
   /** Sends what there is room for. */
