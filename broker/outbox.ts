@@ -12,6 +12,7 @@
 import type { Limits } from '../base/config.ts';
 import type { Qos } from '../base/publication.ts';
 import type { Run } from '../proto/run.ts';
+import { AtMostOnce } from './at-most-once.ts';
 import { sendAcks } from './connection/acks.ts';
 import { ackHeads } from './connection/frames.ts';
 import {
@@ -28,7 +29,6 @@ import { DeliveryQueue } from './delivery-queue.ts';
 import { type Inflight, InflightWindow } from './inflight-window.ts';
 import { OutboxSender } from './outbox-sender.ts';
 import { RunQueue } from './run-queue.ts';
-import { takesRuns } from './run-writer.ts';
 
 export class Outbox {
   readonly #parts: OutboxParts;
@@ -39,6 +39,7 @@ export class Outbox {
   readonly #inflight = new InflightWindow();
   readonly #books: DeliveryBooks;
   readonly #sender: OutboxSender;
+  readonly #atMostOnce: AtMostOnce;
   /** Who waits for room to offer more. */
   #roomWaiters: (() => void)[] = [];
 
@@ -55,8 +56,9 @@ export class Outbox {
         this.#tellRoom();
       },
     });
-    const isKept = parts.journal !== null;
-    this.#runs = new RunQueue(limits, { isKept, sender: this.#sender, ...state });
+    this.#atMostOnce = new AtMostOnce(limits, { sender: this.#sender, books: this.#books });
+    const { journal } = parts;
+    this.#runs = new RunQueue(limits, { journal, sender: this.#sender, ...state });
   }
 
   get deliveredCount(): number {
@@ -81,7 +83,7 @@ export class Outbox {
 
   /** A handshake that an earlier run had begun. */
   restoreInflight(packetId: number, delivery: Delivery, isReleased: boolean): void {
-    this.#inflight.restore(packetId, { delivery, qos: delivery.qos, isReleased });
+    this.#inflight.restore(packetId, { delivery, isReleased });
     if (delivery.sequence === 0) this.#books.expect(delivery);
   }
 
@@ -92,6 +94,9 @@ export class Outbox {
 
   detach(): void {
     this.#sender.detach();
+    if (this.#parts.journal === null) return;
+    this.#inflight.suspend();
+    this.#takeRunsApart();
   }
 
   /** Whether more would only queue up: who has many to offer waits for `room`. */
@@ -123,7 +128,7 @@ export class Outbox {
 
   deliver(delivery: Delivery): void {
     if (delivery.qos === 0) {
-      this.#deliverAtMostOnce(delivery);
+      this.#atMostOnce.deliver(delivery);
       return;
     }
     if (this.#runs.length > 0) {
@@ -164,19 +169,8 @@ export class Outbox {
    * it waits. The sequence is that of the first. */
   deliverRun(run: Run, sequence: number, granted: Qos): void {
     const qos = Math.min(granted, run.qos) as Qos;
-    const { sink } = this.#sender;
-    if (sink === null || (qos > 0 ? !this.#runs.offer(run, qos, sequence) : !takesRuns(sink))) {
-      for (const delivery of deliveriesOf(run, sequence, qos)) this.deliver(delivery);
-      return;
-    }
-    if (qos > 0) return;
-    if (sink.backlogBytes > this.#limits.output_bytes) {
-      this.#books.dropped('slow-reader', run.count);
-      return;
-    }
-    const { buffer, start, end } = run.framesFor(sink.version, 0);
-    sink.sendRange(buffer, start, end);
-    this.#books.delivered(0, run.count);
+    if (qos > 0 ? this.#runs.offer(run, qos, sequence) : this.#atMostOnce.deliverRun(run)) return;
+    for (const delivery of deliveriesOf(run, sequence, qos)) this.deliver(delivery);
   }
 
   // These four answer false for what is out of turn (MQTT 3.1.1 sections 4.3.2 and 4.3.3).
@@ -238,6 +232,7 @@ export class Outbox {
   /** The session ends: what it still waited for is passed on or dropped, and counted. */
   abandon(): void {
     this.#sender.abandon();
+    if (this.#parts.journal !== null) this.#takeRunsApart();
     this.#books.dropped('session-ended', this.#runs.clear());
     for (let item = this.#queue.take(); item !== undefined; item = this.#queue.take()) {
       this.#books.giveUp(item);
@@ -250,7 +245,12 @@ export class Outbox {
 
   /** What waits in runs goes before what has to be queued by itself. */
   #takeRunsApart(): void {
-    for (const delivery of this.#runs.takeApart()) this.#enqueue(delivery);
+    const { journal } = this.#parts;
+    for (const delivery of this.#runs.takeApart()) {
+      if (journal === null) this.#enqueue(delivery);
+      // Of a kept session, it is expected already.
+      else this.adopt(this.isConnected ? detached(delivery) : referenceTo(delivery));
+    }
   }
 
   #offer(item: Delivery): boolean {
@@ -264,26 +264,10 @@ export class Outbox {
     return true;
   }
 
-  #deliverAtMostOnce(delivery: Delivery): void {
-    const { sink } = this.#sender;
-    if (sink === null) {
-      this.#books.dropped('offline-qos0');
-      return;
-    }
-    if (sink.backlogBytes > this.#limits.output_bytes) {
-      this.#books.dropped('slow-reader');
-      return;
-    }
-    const fault = this.#sender.writeAtMostOnce(delivery);
-    if (fault !== null) {
-      this.#books.dropped(fault);
-      return;
-    }
-    this.#books.delivered(0);
-  }
-
   #complete(packetId: number, inflight: Inflight): void {
+    const owed = this.#inflight.owedBy(packetId);
     this.#inflight.release(packetId);
+    if (owed > 0) this.#parts.journal?.settled(owed);
     this.#books.settle(packetId, inflight.delivery);
     this.#books.delivered(inflight.qos);
   }

@@ -1,7 +1,6 @@
 /**
  * Runs that wait for room in a window, in order. They stay whole: what there is room for leaves as
- * one write, and only what has to queue with single messages is taken apart. For sessions that end
- * with their connection, as the run writer.
+ * one write, and only what has to queue with single messages is taken apart.
  */
 import type { Limits } from '../base/config.ts';
 import type { Publication, Qos } from '../base/publication.ts';
@@ -13,6 +12,7 @@ import type { DeliveryQueue } from './delivery-queue.ts';
 import type { InflightWindow } from './inflight-window.ts';
 import type { OutboxSender } from './outbox-sender.ts';
 import { takesRuns, writeFrames } from './run-writer.ts';
+import type { SessionJournal } from './session-journal.ts';
 
 const noProperties = Buffer.from([0]);
 
@@ -23,6 +23,8 @@ interface RunPart {
   readonly qos: Qos;
   /** Of the first message, 0 for what is not in the log. */
   readonly sequence: number;
+  /** The session outlives its connection. */
+  readonly isOwed: boolean;
   readonly count: number;
   /** Those of the messages, and maybe more behind them. */
   readonly frames: FrameRange;
@@ -48,14 +50,16 @@ function unpinned(frames: FrameRange): FrameRange {
 class WaitingRun {
   readonly #run: Run;
   readonly #sequence: number;
+  readonly #isOwed: boolean;
   #rest: FrameRange;
   #left: number;
 
-  constructor(run: Run, { form, qos, sequence, count, frames }: RunPart) {
+  constructor(run: Run, { form, qos, sequence, isOwed, count, frames }: RunPart) {
     const { topic, topicBytes, acceptedAt, origin } = run;
     const own = unpinned(firstFrames(frames, topicBytes, count));
     this.#run = new Run({ topic, topicBytes, qos, form, count, acceptedAt, origin }, own);
     this.#sequence = sequence;
+    this.#isOwed = isOwed;
     this.#rest = own;
     this.#left = count;
   }
@@ -72,11 +76,12 @@ class WaitingRun {
   /** Sends so many of them at most. */
   send(sink: FrameSink, on: { readonly window: InflightWindow; readonly room: number }): void {
     const { topicBytes, qos } = this.#run;
+    const owed = this.#isOwed ? this.#sequence + this.#run.count - this.#left : 0;
     const count = Math.min(on.room, this.#left);
     const leaving = firstFrames(this.#rest, topicBytes, count);
     this.#rest = { buffer: leaving.buffer, start: leaving.end, end: this.#rest.end };
     this.#left -= count;
-    writeFrames(sink, leaving, { topicBytes, qos, window: on.window });
+    writeFrames(sink, leaving, { topicBytes, qos, window: on.window, owed });
   }
 
   /** What has not left, one by one. */
@@ -103,8 +108,8 @@ function runOf({ publication, qos }: Delivery, form: FrameForm): Run {
 }
 
 export interface RunQueueParts {
-  /** Of a kept session each message is written down by itself: it takes no runs. */
-  readonly isKept: boolean;
+  /** Null for a session that ends with its connection. */
+  readonly journal: SessionJournal | null;
   /** Of what comes by itself; goes first. */
   readonly queue: DeliveryQueue;
   readonly books: DeliveryBooks;
@@ -132,13 +137,17 @@ export class RunQueue {
   /** Sends it, as far as there is room, and keeps the rest; false when it has to be taken apart. The
    * sequence is that of its first message, 0 for what is not in the log. */
   offer(run: Run, qos: Qos, sequence: number): boolean {
-    const { isKept, sender, inflight } = this.#parts;
+    const { journal, sender, inflight } = this.#parts;
     const { sink } = sender;
-    if (sink === null || isKept || !takesRuns(sink)) return false;
+    if (sink === null || !takesRuns(sink)) return false;
+    // What is written down goes by itself.
+    if (journal !== null && (qos === 2 || sequence === 0)) return false;
     const frames = run.framesFor(sink.version, qos);
     const room = this.#length === 0 ? sender.room : 0;
     if (room < run.count) return this.#offerPart(run, { sink, frames, qos, sequence, room });
-    writeFrames(sink, frames, { topicBytes: run.topicBytes, qos, window: inflight });
+    journal?.expectRun(sequence, run.count);
+    const owed = journal === null ? 0 : sequence;
+    writeFrames(sink, frames, { topicBytes: run.topicBytes, qos, window: inflight, owed });
     return true;
   }
 
@@ -147,18 +156,31 @@ export class RunQueue {
     on: { sink: FrameSink; frames: FrameRange; qos: Qos; sequence: number; room: number },
   ): boolean {
     const { sink, frames, qos, sequence, room } = on;
-    const { books, inflight } = this.#parts;
+    const { books, inflight, journal } = this.#parts;
     const { topicBytes } = run;
     const leaving = firstFrames(frames, topicBytes, room);
     const rest = { buffer: frames.buffer, start: leaving.end, end: frames.end };
     const count = run.count - room;
     const fitting = this.#fitting(rest, topicBytes, count);
     if (fitting < count && this.#limits.queue_overflow === 'drop-oldest') return false;
-    if (room > 0) writeFrames(sink, leaving, { topicBytes, qos, window: inflight });
-    if (fitting < count) books.dropped('queue-full', count - fitting);
+    journal?.expectRun(sequence, room + fitting);
+    const owed = journal === null ? 0 : sequence;
+    if (room > 0) writeFrames(sink, leaving, { topicBytes, qos, window: inflight, owed });
+    if (fitting < count) {
+      books.dropped('queue-full', count - fitting);
+      journal?.skipped(sequence + run.count - 1);
+    }
     if (fitting > 0) {
       const first = sequence === 0 ? 0 : sequence + room;
-      const part = { form: sink.version, qos, sequence: first, count: fitting, frames: rest };
+      const isOwed = journal !== null;
+      const part = {
+        form: sink.version,
+        qos,
+        sequence: first,
+        isOwed,
+        count: fitting,
+        frames: rest,
+      };
       this.#keep(new WaitingRun(run, part));
     }
     return true;

@@ -1,6 +1,6 @@
 /**
- * Writes a run of QoS 1 or 2 to one client: a copy of its frames with packet identifiers of the
- * client's own. Only for sessions that end with their connection, so that nothing is sent again.
+ * Writes frames of a run of QoS 1 or 2 to one client: a copy with packet identifiers of the client's
+ * own. For sessions that are kept only QoS 1, of which the place in the log is enough to send it again.
  */
 import type { Qos } from '../base/publication.ts';
 import { type FrameRange, FrameWalk } from '../proto/run.ts';
@@ -16,14 +16,23 @@ export function takesRuns({ version, terms }: FrameSink): boolean {
 export function writeFrames(
   sink: FrameSink,
   frames: FrameRange,
-  of: { readonly topicBytes: number; readonly qos: Qos; readonly window: InflightWindow },
+  of: {
+    readonly topicBytes: number;
+    readonly qos: Qos;
+    readonly window: InflightWindow;
+    /** Place of the first in the log, where the session is owed it; else 0. */
+    readonly owed: number;
+  },
 ): void {
   const { topicBytes, qos, window } = of;
+  const step = of.owed === 0 ? 0 : 1;
+  let { owed } = of;
   const { buffer, start } = reserve(frames.end - frames.start);
   const end = start + frames.buffer.copy(buffer, start, frames.start, frames.end);
   const walk = new FrameWalk({ buffer, start, end }, topicBytes);
   while (walk.next()) {
-    const packetId = window.launchPassing(qos);
+    const packetId = window.launchPassing(qos, owed);
+    owed += step;
     const at = walk.packetIdAt;
     // The publisher's DUP is its own affair [MQTT-3.3.1-3].
     buffer[walk.start] = 0x30 | (qos << 1);

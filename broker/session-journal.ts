@@ -85,6 +85,12 @@ export class SessionJournal {
     this.#newest = Math.max(this.#newest, sequence);
   }
 
+  /** The same for so many that follow each other. */
+  expectRun(first: number, count: number): void {
+    for (let sequence = first; sequence < first + count; sequence++) this.#owed.push(sequence);
+    this.#newest = Math.max(this.#newest, first + count - 1);
+  }
+
   /** Refused because the queue is full: it needs no row, since it is newer than all that is owed. */
   skipped(sequence: number): void {
     this.#newest = Math.max(this.#newest, sequence);

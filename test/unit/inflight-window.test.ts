@@ -33,7 +33,9 @@ class Check {
   launch(how: string): void {
     const { window } = this;
     const packetId =
-      how === 'kept' ? window.launch(delivery) : window.launchPassing(how === 'passing 1' ? 1 : 2);
+      how === 'kept'
+        ? window.launch(delivery)
+        : window.launchPassing(how === 'passing 1' ? 1 : 2, 0);
     assert.ok(packetId >= 1 && packetId <= 65_535 && !this.inUse.has(packetId));
     this.inUse.set(packetId, how);
   }
@@ -68,12 +70,33 @@ test('an identifier is given out again only after it was released', () => {
 
 test('identifiers wrap around past the ones that are still in flight', () => {
   const window = new InflightWindow();
-  const held = [window.launchPassing(1), window.launch(delivery), window.launchPassing(2)];
+  const held = [window.launchPassing(1, 0), window.launch(delivery), window.launchPassing(2, 0)];
   for (let i = 0; i < 70_000; i++) {
-    const packetId = window.launchPassing(1);
+    const packetId = window.launchPassing(1, 0);
     assert.ok(!held.includes(packetId));
     window.release(packetId);
   }
   assert.equal(window.size, 3);
   assert.equal(window.get(0), undefined);
+});
+
+test('what left in runs of a kept session is sent again in the order in which all was sent', () => {
+  const window = new InflightWindow();
+  const sent: number[] = [];
+  for (let sequence = 1; sequence <= 300; sequence++) {
+    const isSingle = sequence % 7 === 0;
+    sent.push(isSingle ? window.launch(delivery) : window.launchPassing(1, sequence));
+    if (sequence % 3 === 0) window.release(sent.splice(sent.length >> 1, 1)[0] as number);
+  }
+  const owed = new Map(sent.map((packetId) => [packetId, window.owedBy(packetId)]));
+  window.suspend();
+  assert.deepEqual(
+    window.entries().map(([packetId]) => packetId),
+    sent,
+  );
+  for (const [packetId, { delivery: again }] of window.entries()) {
+    const sequence = owed.get(packetId) as number;
+    if (sequence > 0) assert.equal(again?.sequence, sequence);
+    else assert.equal(again, delivery);
+  }
 });

@@ -10,7 +10,8 @@ import { Metrics } from '../../base/metrics.ts';
 import type { Publication, Qos } from '../../base/publication.ts';
 import { termsOf311 } from '../../broker/connection/connection-port.ts';
 import { Outbox } from '../../broker/outbox.ts';
-import { type FrameForm, Run } from '../../proto/run.ts';
+import type { FrameForm } from '../../proto/run.ts';
+import { runOfTexts } from '../support/runs.ts';
 
 interface Sent {
   readonly text: string;
@@ -69,24 +70,7 @@ class World {
   }
 
   run(texts: readonly string[], qos: Qos = 1, granted: Qos = 1): void {
-    const protocolVersion = this.#version;
-    const head = { cmd: 'publish', topic: 'a/topic', qos, retain: false, dup: true } as const;
-    const frames = texts.map((payload, i) =>
-      mqttPacket.generate({ ...head, payload, messageId: i + 1 }, { protocolVersion }),
-    );
-    const buffer = Buffer.concat(frames);
-    const run = new Run(
-      {
-        topic: 'a/topic',
-        topicBytes: 7,
-        qos,
-        form: protocolVersion,
-        count: texts.length,
-        acceptedAt: 0,
-      },
-      { buffer, start: 0, end: buffer.length },
-    );
-    this.outbox.deliverRun(run, 1, granted);
+    this.outbox.deliverRun(runOfTexts(texts, qos, this.#version), 1, granted);
   }
 
   single(text: string, retain = false): void {
