@@ -17,6 +17,7 @@ import { locate } from './locate.ts';
 import { coreAddress } from './placement/core-address.ts';
 import { CoreBook } from './placement/core-book.ts';
 import { CoreProbe } from './placement/core-probe.ts';
+import { coreStats } from './placement/core-stats.ts';
 import { LinkKeeper } from './placement/link-keeper.ts';
 import type { Confirmed, LocalDelivery } from './ports.ts';
 import type { Replay } from './replay-meter.ts';
@@ -259,6 +260,7 @@ export class Bridge {
       spoolBytes: spool.bytes,
       roundTripUs: this.#link?.control.roundTripUs ?? 0,
       ...this.#figures.stats(),
+      cores: coreStats(this.#book.views(), this.#link?.address ?? ''),
     };
   }
 }

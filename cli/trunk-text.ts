@@ -1,5 +1,5 @@
 /** The trunk as people read it: a line for each edge, or one edge with its lanes. */
-import type { LaneJson, TrunkJson } from '../core/http/trunk-json.ts';
+import type { CoreJson, LaneJson, TrunkJson } from '../core/http/trunk-json.ts';
 import { type Column, printable, tableLines } from './text-table.ts';
 
 const bold = '1';
@@ -29,6 +29,15 @@ const laneColumns: readonly Column<LaneJson>[] = [
   { title: 'CREDIT', isNumber: true, of: (lane) => bytes(lane.credit_bytes) },
   { title: 'UP', isNumber: true, of: (lane) => count(lane.uplinked_messages) },
   { title: 'DOWN', isNumber: true, of: (lane) => count(lane.downlinked_messages) },
+];
+
+const coreColumns: readonly Column<CoreJson>[] = [
+  { title: 'KNOWN CORE', of: (core) => printable(core.address) },
+  { title: 'ID', of: (core) => printable(core.core_id) || '-' },
+  { title: 'REGION', of: (core) => printable(core.region) || '-' },
+  { title: 'STATE', of: (core) => core.state },
+  { title: 'RTT', isNumber: true, of: (core) => roundTrip(core.round_trip_us) },
+  { title: 'EDGES', isNumber: true, of: (core) => count(core.edges) },
 ];
 
 export class TrunkText {
@@ -73,6 +82,10 @@ export class TrunkText {
     if (rows.length > 0) lines.push('', this.#paint(bold, titles));
     for (const [index, row] of rows.entries()) {
       lines.push(trunk.lanes[index]?.proof_overdue ? this.#paint(red, row) : row);
+    }
+    if (trunk.cores.length > 1) {
+      const [coreTitles = '', ...cores] = tableLines(coreColumns, trunk.cores);
+      lines.push('', this.#paint(bold, coreTitles), ...cores);
     }
     for (const { name, connected, reason, backlog_messages: waiting } of trunk.foreign) {
       const state = connected ? 'connected' : `not connected: ${printable(reason)}`;

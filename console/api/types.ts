@@ -53,7 +53,18 @@ export interface Trunk {
   /** 0: not known. */
   readonly empty_in_seconds: number;
   readonly lanes: readonly TrunkLane[];
+  /** Those that the edge knows, the one in use first. */
+  readonly cores: readonly TrunkCore[];
   readonly faults: readonly string[];
+}
+
+export interface TrunkCore {
+  readonly address: string;
+  readonly core_id: string;
+  readonly region: string;
+  readonly state: string;
+  /** 0: not measured. */
+  readonly round_trip_us: number;
 }
 
 export interface TrunkLane {

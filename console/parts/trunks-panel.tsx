@@ -1,7 +1,7 @@
 /** How the link of each edge does, and each of its lanes when asked for. */
 import { Fragment } from 'preact';
 import { useState } from 'preact/hooks';
-import type { Trunk, TrunkLane } from '../api/types.ts';
+import type { Trunk, TrunkCore, TrunkLane } from '../api/types.ts';
 import { age, bytes, count, rate } from '../format.ts';
 
 /** A message that waits longer is worth a look. */
@@ -62,6 +62,9 @@ function Rows(props: { trunk: Trunk; isOpen: boolean; onToggle: () => void }) {
         </tr>
       )}
       {isOpen && trunk.lanes.map((lane) => <LaneRow key={lane.lane} lane={lane} />)}
+      {isOpen &&
+        trunk.cores.length > 1 &&
+        trunk.cores.map((core) => <CoreRow key={core.address} core={core} />)}
     </Fragment>
   );
 }
@@ -111,6 +114,21 @@ function LaneRow({ lane }: { lane: TrunkLane }) {
       <td class="number">{bytes(lane.credit_bytes)}</td>
       <td />
       <td />
+    </tr>
+  );
+}
+
+function CoreRow({ core }: { core: TrunkCore }) {
+  const roundTrip = core.round_trip_us === 0 ? '' : `${(core.round_trip_us / 1_000).toFixed(1)} ms`;
+  return (
+    <tr class="lane core">
+      <th scope="row">
+        Core {core.core_id || core.address}
+        {core.region !== '' && <span class="sub">{core.region}</span>}
+      </th>
+      <td colSpan={titles.length} class={core.state === 'unreachable' ? 'tone-bad' : ''}>
+        {[core.state, roundTrip].filter((text) => text !== '').join(', ')}
+      </td>
     </tr>
   );
 }

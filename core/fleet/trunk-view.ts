@@ -40,6 +40,7 @@ export function trunkView(
     emptyInSeconds: stats?.emptyInSeconds ?? 0,
     lanes,
     foreign: stats?.foreign ?? [],
+    cores: stats?.cores ?? [],
     faults: faultsOf(edge, stats, at.now),
   };
 }

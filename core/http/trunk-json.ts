@@ -9,6 +9,8 @@ import {
   LocatedEdge_State as State,
 } from '../../proto/gen/trunkline/v1/fleet.ts';
 import {
+  type CoreStats,
+  CoreStats_State,
   type ForeignStats,
   type LaneStats,
   Rule_Priority,
@@ -18,6 +20,7 @@ import { jsonReply, type Reply } from './reply.ts';
 import { parametersOf, percentDecoded, type RequestTarget } from './request-target.ts';
 
 export type TrunkJson = ReturnType<typeof trunkJson>;
+export type CoreJson = ReturnType<typeof coreJson>;
 export type LaneJson = ReturnType<typeof laneJson>;
 export type WhereJson = ReturnType<typeof whereJson>;
 
@@ -43,6 +46,13 @@ const states = new Map<State, string>([
   [State.NOT_WANTED, 'not-wanted'],
   [State.AWAY, 'away'],
   [State.ORIGIN, 'origin'],
+]);
+
+const coreStates = new Map<CoreStats_State, string>([
+  [CoreStats_State.UNKNOWN, 'unknown'],
+  [CoreStats_State.SERVING, 'serving'],
+  [CoreStats_State.DRAINING, 'draining'],
+  [CoreStats_State.UNREACHABLE, 'unreachable'],
 ]);
 
 export function trunksReply({ query }: RequestTarget, fleet: FleetEngine): Reply {
@@ -84,6 +94,7 @@ export function trunkJson(trunk: Trunk) {
     empty_in_seconds: trunk.emptyInSeconds,
     lanes: trunk.lanes.map(laneJson),
     foreign: trunk.foreign.map(foreignJson),
+    cores: trunk.cores.map(coreJson),
     faults: trunk.faults,
   };
 }
@@ -99,6 +110,17 @@ function laneJson(lane: LaneStats) {
     credit_bytes: lane.creditBytes,
     uplinked_messages: lane.uplinkedMessages,
     downlinked_messages: lane.downlinkedMessages,
+  };
+}
+
+function coreJson(core: CoreStats) {
+  return {
+    address: core.address,
+    core_id: core.coreId,
+    region: core.region,
+    state: coreStates.get(core.state) ?? 'unknown',
+    round_trip_us: core.roundTripUs,
+    edges: core.edges,
   };
 }
 

@@ -164,8 +164,13 @@ test('the trunk panel shows each link, its lanes on demand, and an old proof in 
   assert.equal(await visit.page.locator('table.trunks tr.lane').count(), 0);
   await visit.page.getByRole('button', { name: 'edge-2' }).focus();
   await visit.page.keyboard.press('Enter');
-  const lanes = visit.page.locator('table.trunks tr.lane');
-  await lanes.nth(5).waitFor();
+  const cores = visit.page.locator('table.trunks tr.core');
+  await cores.nth(1).waitFor();
+  assert.deepEqual(await cores.allTextContents(), [
+    'Core core-eastus-eastserving, 92.4 ms',
+    'Core core-west:7400unreachable',
+  ]);
+  const lanes = visit.page.locator('table.trunks tr.lane:not(.core)');
   assert.equal(await lanes.count(), 6);
   assert.match((await lanes.nth(4).textContent()) ?? '', /^Lane 4high/);
   assert.equal(await lanes.locator('.tone-bad').count(), 2);

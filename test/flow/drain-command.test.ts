@@ -13,6 +13,7 @@ import {
 import { attached } from '../support/fleet.ts';
 import { known } from '../support/known.ts';
 import { type RunningProcess, runCommand, startProcess } from '../support/processes.ts';
+import { until } from '../support/until.ts';
 
 let first: RunningProcess;
 let second: RunningProcess;
@@ -62,6 +63,22 @@ test('the health check tells who the core is to those who know the token, and ho
   );
   const stranger = await probed(first, 'guessed');
   assert.deepEqual([stranger.state, stranger.facts], ['serving', null]);
+});
+
+test('operators see which cores an edge knows, and how it finds them', async () => {
+  const http = `http://127.0.0.1:${first.port('http')}`;
+  const details = async () =>
+    (await runCommand(['trunk', 'status', 'edge-1', '--http', http])).stdout;
+  const [here, there] = [first, second].map((core) => `127.0.0.1:${core.port('trunk')}`);
+  const row = (address: string | undefined, rest: string) =>
+    new RegExp(`^${address} +${rest}`, 'm');
+  // The first probe of a core may have been before the edge attached to it, so its count follows.
+  const probed = (text: string) =>
+    row(here, 'one +eu +serving +[\\d.]+ms +1$').test(text) &&
+    row(there, 'two +us +serving +[\\d.]+ms +0$').test(text);
+  await until(async () => probed(await details()), 'both cores probed');
+  const text = await details();
+  assert.ok(text.indexOf(`${here} `) < text.indexOf(`${there} `), 'the one in use comes first');
 });
 
 test('a core that is drained sends its edges away and says so, until it is undone', async () => {

@@ -10,7 +10,12 @@ import { TrunkDesk } from '../../core/fleet/trunk-desk.ts';
 import { type HttpDoor, openHttp } from '../../core/http/http-server.ts';
 import { SessionIndex } from '../../core/sessions/session-index.ts';
 import { type Session, SessionState } from '../../proto/gen/trunkline/v1/session.ts';
-import { type LaneStats, Rule_Priority } from '../../proto/gen/trunkline/v1/trunk.ts';
+import {
+  type CoreStats,
+  CoreStats_State,
+  type LaneStats,
+  Rule_Priority,
+} from '../../proto/gen/trunkline/v1/trunk.ts';
 
 const coreId = 'core-1';
 
@@ -115,6 +120,7 @@ export class FakeCore {
       rulesVersion: 3,
       emptyInSeconds: Math.ceil(totals.backlog / 1_500),
       foreign: [],
+      cores: edgeId === 'edge-1' ? [] : knownCores,
     });
   }
 
@@ -143,6 +149,25 @@ export class FakeCore {
     this.index.upsert(coreId, [sessionOf(coreId, clientId, facts)]);
   }
 }
+
+const knownCores: CoreStats[] = [
+  {
+    address: 'core-east:7400',
+    coreId: 'core-east',
+    region: 'us-east',
+    state: CoreStats_State.SERVING,
+    roundTripUs: 92_400,
+    edges: 2,
+  },
+  {
+    address: 'core-west:7400',
+    coreId: '',
+    region: '',
+    state: CoreStats_State.UNREACHABLE,
+    roundTripUs: 0,
+    edges: 0,
+  },
+];
 
 function laneOf(lane: number, totals: EdgeTotals): LaneStats {
   const isMarked = lane === 2;

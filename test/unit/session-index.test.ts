@@ -47,6 +47,7 @@ const noStats: EdgeStats = {
   rulesVersion: 0,
   emptyInSeconds: 0,
   foreign: [],
+  cores: [],
 };
 
 test('sessions stand in the order of their client identifiers', () => {
