@@ -3,7 +3,7 @@
  * configuration file's checks, of the environment names and flags, and of docs/configuration.md.
  */
 import { z } from 'zod';
-import { core, gateway, http, trunk } from './settings/core.ts';
+import { core, gateway, http, nats, trunk } from './settings/core.ts';
 import { auth, mqtt, mqtt5, mqtts, tls, ws, wss } from './settings/devices.ts';
 import { edge } from './settings/edge.ts';
 import { limits } from './settings/limits.ts';
@@ -27,6 +27,7 @@ const sections = {
   tls,
   edge,
   core,
+  nats,
   trunk,
   gateway,
   http,
@@ -45,6 +46,7 @@ export const configSchema = z.strictObject({
   tls: tls.prefault({}),
   edge: edge.prefault({}),
   core: core.prefault({}),
+  nats: nats.prefault({}),
   trunk: trunk.prefault({}),
   gateway: gateway.prefault({}),
   http: http.prefault({}),

@@ -12,6 +12,7 @@ export function coreCommand(args: string[], io: CommandIo): Promise<number> {
       sections: [
         'data',
         'core',
+        'nats',
         'trunk',
         'gateway',
         'http',

@@ -10,7 +10,7 @@ import { type Config, requireCredential } from '../base/config.ts';
 import { Ledger } from '../base/ledger.ts';
 import type { Logger } from '../base/log.ts';
 import type { Metrics } from '../base/metrics.ts';
-import { EmbeddedBackplane } from './backplane/embedded.ts';
+import { openBackplane } from './backplane/open-backplane.ts';
 import { FanOut } from './fanout/fan-out.ts';
 import { FleetEngine } from './fleet/fleet-engine.ts';
 import { TrunkDesk } from './fleet/trunk-desk.ts';
@@ -70,8 +70,7 @@ export class Core {
     const folder = join(config.data, 'core');
     await mkdir(folder, { recursive: true });
     const ledger = new Ledger(parts.metrics);
-    const file = join(folder, 'log.db');
-    const backplane = this.#add(await EmbeddedBackplane.open(parts, { file }));
+    const backplane = this.#add(await openBackplane(parts, config));
     const fanout = this.#add(
       await FanOut.open(
         { ...parts, ledger, backplane },
@@ -80,7 +79,12 @@ export class Core {
     );
     const sessions = new SessionIndex(parts);
     const edges = new AttachedEdges();
-    const rules = this.#add(await RulesDesk.open({ ...parts, edges }, join(folder, 'rules.db')));
+    const rules = this.#add(
+      await RulesDesk.open(
+        { ...parts, edges },
+        { file: join(folder, 'rules.db'), tables: backplane.tables },
+      ),
+    );
     const drain = new Drain({ ...parts, edges }, config.trunk.attach_rate);
     this.#drain = () => drain.finish(config.core.drain_seconds * 1_000);
     const { id: coreId } = config.core;
@@ -111,7 +115,11 @@ export class Core {
       }),
     );
     const readiness = () =>
-      readinessOf(fleet, { isDraining: drain.isDraining, edgesMin: config.http.ready_edges });
+      readinessOf(fleet, {
+        isDraining: drain.isDraining,
+        fault: backplane.fault,
+        edgesMin: config.http.ready_edges,
+      });
     const http = this.#add(
       await openHttp({ ...parts, fleet, readiness }, { ...config.http, consoleDirectory }),
     );
@@ -128,12 +136,13 @@ export class Core {
 
 function readinessOf(
   fleet: FleetEngine,
-  { isDraining, edgesMin }: { readonly isDraining: boolean; readonly edgesMin: number },
+  now: { readonly isDraining: boolean; readonly fault: string; readonly edgesMin: number },
 ): { ready: boolean; reasons: string[] } {
   const edges = fleet.edges().filter((edge) => edge.connected).length;
   const reasons: string[] = [];
-  if (isDraining) reasons.push('the core drains');
-  if (edges < edgesMin) reasons.push(`${edges} of ${edgesMin} edges are attached`);
+  if (now.isDraining) reasons.push('the core drains');
+  if (now.fault !== '') reasons.push(now.fault);
+  if (edges < now.edgesMin) reasons.push(`${edges} of ${now.edgesMin} edges are attached`);
   return { ready: reasons.length === 0, reasons };
 }
 

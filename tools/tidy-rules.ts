@@ -28,6 +28,10 @@ const machinePath = new RegExp(`(^|[\\s"'\`(=:])/(home|root|wo${'rk'}|Users)/[\\
 /** Packages that would spread their ways through the code, and the files that keep them out. */
 export const packageOwners: ReadonlyMap<string, readonly string[]> = new Map([
   ['aedes', ['broker/aedes-host.ts']],
+  [
+    '@nats-io/transport-node',
+    ['core/backplane/nats/nats-connect.ts', 'core/backplane/nats/nats-link.ts'],
+  ],
   ['sqlite3', ['base/sqlite.ts']],
   ['pino', ['base/log.ts']],
   ['pino-pretty', ['base/log.ts']],

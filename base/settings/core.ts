@@ -2,14 +2,54 @@
 import { z } from 'zod';
 import { count, listener, name, secret, whole } from './kinds.ts';
 
+function isBackplane(values: readonly string[]): boolean {
+  if (values.length === 1 && values[0] === 'embedded') return true;
+  return values.length > 0 && values.every((value) => /^(nats|tls):\/\/[^/\s]+$/.test(value));
+}
+
 export const core = z.strictObject({
   id: name.default('core-1').describe('Name of this core.'),
   region: z.string().default('local').describe('Where this core stands; told to every edge.'),
+  backplane: z
+    .array(z.string())
+    .default(['embedded'])
+    .refine(isBackplane, 'it must be embedded, or addresses that begin with nats:// or tls://')
+    .describe(
+      'Where the log is: embedded, for one core, or the NATS servers that many cores share, such as nats://10.0.0.1:4222.',
+    ),
   drain_seconds: whole
     .min(0)
     .max(3_600)
     .default(10)
     .describe('How long a core that stops waits for its edges to go to another one.'),
+});
+export const nats = z.strictObject({
+  prefix: z
+    .string()
+    .regex(/^[A-Za-z0-9_-]{1,32}$/, 'it must be 1 to 32 letters, digits, dashes, underscores')
+    .default('tl1')
+    .describe(
+      'In front of the names of streams and subjects; cores that share a log have the same.',
+    ),
+  replicas: whole
+    .min(0)
+    .max(5)
+    .default(0)
+    .describe('Servers that keep each message; 0 for 3 in a cluster and 1 on a single server.'),
+  credentials: z
+    .string()
+    .default('')
+    .describe('File with the credentials of a NATS account (.creds); empty for none.'),
+  user: z.string().default('').describe('User name at NATS; empty for none.'),
+  password: z.string().default('').describe('Password of that user.'),
+  tls_ca: z
+    .string()
+    .default('')
+    .describe(
+      'PEM file of the authorities that the NATS servers are checked by; empty: those of the system.',
+    ),
+  tls_cert: z.string().default('').describe('PEM file of the certificate of this core for NATS.'),
+  tls_key: z.string().default('').describe('PEM file of its private key.'),
 });
 export const trunk = z.strictObject({
   ...listener(7400, 'the trunk (where edges connect)'),

@@ -3,10 +3,11 @@
  * retained messages. Nothing outside changes until `adopt`, so that a failed commit leaves no mark.
  */
 import type { Publication } from '../../base/publication.ts';
-import type { Appended, BatchSource, LogAppend, LogBatch, LogSource } from './backplane.ts';
+import type { Appended, LogAppend, LogBatch, LogSource } from './backplane.ts';
 import { type LanePart, partsOf } from './lane-parts.ts';
 import { encodeBody } from './log-body.ts';
 import { keyOf, type SourceBook, type SourceRow } from './source-book.ts';
+import { type BatchSource, storedBatch } from './stored-batch.ts';
 
 export interface LogRow {
   readonly lane: number;
@@ -88,7 +89,7 @@ export class CommitPlan {
       storedAt: this.#parts.now,
       body: encodeBody(publications, { now: this.#parts.now, sequences: source?.sequences }),
     });
-    this.batches.push({ lane, firstPosition, through, publications, source: from });
+    this.batches.push(storedBatch({ lane, firstPosition, through, publications, source: from }));
     return firstPosition;
   }
 

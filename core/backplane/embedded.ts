@@ -9,7 +9,14 @@ import type { Logger } from '../../base/log.ts';
 import type { Counter, Latency, Metrics } from '../../base/metrics.ts';
 import { type Publication, publicationBytes } from '../../base/publication.ts';
 import { openSqlite, type SqlDatabase } from '../../base/sqlite.ts';
-import type { Appended, Backplane, LogAppend, LogBatch, TrimOptions } from './backplane.ts';
+import type {
+  Appended,
+  Backplane,
+  LogAppend,
+  LogBatch,
+  LogSighting,
+  TrimOptions,
+} from './backplane.ts';
 import { CommitPlan } from './commit-plan.ts';
 import { checkVersion, epochOf, renewEpoch } from './log-identity.ts';
 import { LogReader } from './log-reader.ts';
@@ -33,6 +40,10 @@ interface Waiting {
 }
 
 export class EmbeddedBackplane implements Backplane {
+  readonly fault = '';
+  /** Two cores cannot have one file open. */
+  readonly peers = null;
+  readonly tables = null;
   readonly #parts: EmbeddedParts;
   readonly #writer: SqlDatabase;
   readonly #reader: LogReader;
@@ -40,6 +51,7 @@ export class EmbeddedBackplane implements Backplane {
   readonly #oldest: number[] = new Array(laneCount).fill(1);
   readonly #sources = new SourceBook();
   readonly #listeners: ((batches: readonly LogBatch[]) => void)[] = [];
+  readonly #epochListeners: ((what: 'epoch') => void)[] = [];
   readonly #commits: Counter;
   readonly #commitFailures: Counter;
   readonly #commitTime: Latency;
@@ -93,8 +105,13 @@ export class EmbeddedBackplane implements Backplane {
     return this.#logEpoch;
   }
 
-  async renewEpoch(): Promise<void> {
-    this.#logEpoch = await this.#exclusively(() => renewEpoch(this.#writer));
+  renewEpoch(seen: LogSighting): Promise<void> {
+    return this.#exclusively(async () => {
+      const { lane, logEpoch, position } = seen;
+      if (logEpoch !== this.#logEpoch || position <= this.head(lane)) return;
+      this.#logEpoch = await renewEpoch(this.#writer);
+      for (const listener of this.#epochListeners) listener('epoch');
+    });
   }
 
   head(lane: number): number {
@@ -117,6 +134,19 @@ export class EmbeddedBackplane implements Backplane {
       this.#parts.log.warn(fields, 'edge sequences were acknowledged that this log does not have');
     }
     return this.#sources.open(source, lane, oldestSequence);
+  }
+
+  /** Of faults there are none: what fails is told to who appends. */
+  onChanged(listener: (what: 'epoch') => void): void {
+    this.#epochListeners.push(listener);
+  }
+
+  async start(): Promise<void> {}
+
+  async caughtUp(): Promise<void> {}
+
+  missing(after: number, first: number): number {
+    return first - 1 - after;
   }
 
   onAppended(listener: (batches: readonly LogBatch[]) => void): void {

@@ -5,9 +5,10 @@ import type { Publication } from '../../base/publication.ts';
 import type { SourcePlace } from '../../base/source.ts';
 import type { SqlDatabase } from '../../base/sqlite.ts';
 import type { Sequenced } from '../../proto/wire.ts';
-import type { BatchSource, LogBatch, LogPlace } from './backplane.ts';
+import type { LogBatch, LogPlace } from './backplane.ts';
 import { decodeBody } from './log-body.ts';
 import * as tables from './log-tables.ts';
+import { type BatchSource, storedBatch } from './stored-batch.ts';
 
 /** Rows of the log that one statement looks through for a publication. */
 const locatedRows = 2_000;
@@ -72,7 +73,8 @@ export class LogReader {
       const { firstPosition, through } = row;
       const items = this.#decode(row);
       const publications = items.map((item) => item.publication);
-      return { lane, firstPosition, through, publications, source: sourceOf(row, items) };
+      const source = sourceOf(row, items);
+      return storedBatch({ lane, firstPosition, through, publications, source });
     });
   }
 
@@ -101,7 +103,8 @@ export class LogReader {
     for (const { firstPosition, lane: logLane, storedAt } of rows) {
       const after = { position: firstPosition - 1, bytesMax: 1 };
       const [batch] = await this.read(logLane, after);
-      const index = batch?.source?.sequences.indexOf(sequence) ?? -1;
+      const index =
+        batch?.publications.findIndex((_, i) => batch.placeAt(i)?.sequence === sequence) ?? -1;
       const publication = batch?.publications[index];
       if (publication === undefined) continue;
       return { lane: logLane, position: firstPosition + index, storedAt, publication };

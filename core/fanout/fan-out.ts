@@ -17,6 +17,7 @@ import type { Backplane, LogAppend, LogBatch } from '../backplane/backplane.ts';
 import { LogTail } from '../log/log-tail.ts';
 import { LogTrimmer } from '../log/log-trimmer.ts';
 import { RetainedStore } from '../log/retained-store.ts';
+import { PeerInterest } from './peer-interest.ts';
 import type { Fanout, FanoutAttachment, FanoutTarget } from './target.ts';
 import { WantedFilters } from './wanted-filters.ts';
 
@@ -46,10 +47,13 @@ export interface FanOutOptions {
   readonly logSeconds: number;
 }
 
+/** 'reader': reads the log itself. 'peer': another core, which does so, too. */
+type MemberKind = 'target' | 'reader' | 'peer';
+
 interface Member {
   readonly target: FanoutTarget;
   readonly filters: Set<string>;
-  readonly reader: LogReader | null;
+  readonly kind: MemberKind;
 }
 
 export class FanOut implements Fanout {
@@ -59,6 +63,9 @@ export class FanOut implements Fanout {
   readonly #index = new TopicIndex<Member, null>();
   readonly #retained = new RetainedStore();
   readonly #readers = new Set<LogReader>();
+  readonly #peers: PeerInterest | null;
+  /** Filters of targets that take what is logged as it comes. */
+  #targetFilters = 0;
   readonly #trimmer: LogTrimmer;
   /** QoS 0 of calls that also wait for the log: how many, and the end of the last. */
   #liveWaiting = 0;
@@ -72,7 +79,19 @@ export class FanOut implements Fanout {
       'Retained messages of the core.',
       () => this.#retained.size,
     );
+    const { peers } = parts.backplane;
     parts.backplane.onAppended((batches) => this.#appended(batches));
+    parts.backplane.onChanged((what) => {
+      // Positions of another log mean other publications.
+      if (what === 'epoch') this.tail.clear();
+    });
+    this.#peers =
+      peers === null
+        ? null
+        : new PeerInterest(peers, {
+            attach: (target) => this.#attach({ target, filters: new Set(), kind: 'peer' }),
+            route: (publications) => this.#deliver(publications, (kind) => kind !== 'peer'),
+          });
   }
 
   /** Loads the retained messages. One for each backplane. */
@@ -81,6 +100,7 @@ export class FanOut implements Fanout {
     for await (const publications of parts.backplane.readRetained()) {
       for (const publication of publications) fanout.#retained.set(publication);
     }
+    await parts.backplane.start(() => fanout.#retained.all());
     fanout.#trimmer.start();
     return fanout;
   }
@@ -100,17 +120,22 @@ export class FanOut implements Fanout {
   }
 
   attach(target: FanoutTarget): FanoutAttachment {
-    return this.#attach({ target, filters: new Set(), reader: null });
+    return this.#attach({ target, filters: new Set(), kind: 'target' });
   }
 
   attachReader(reader: LogReader): FanoutAttachment {
     this.#readers.add(reader);
-    return this.#attach({ target: reader, filters: new Set(), reader });
+    const attachment = this.#attach({ target: reader, filters: new Set(), kind: 'reader' });
+    const detach = () => {
+      attachment.detach();
+      this.#readers.delete(reader);
+    };
+    return { ...attachment, detach };
   }
 
   /** QoS 0, not retained: to everyone who wants it now. */
   route(publications: readonly Publication[]): void {
-    this.#deliver(publications, (member) => member.target);
+    this.#deliver(publications, () => true);
   }
 
   /** Whether those who write to the topic have to hear what they wrote: several do. */
@@ -139,16 +164,8 @@ export class FanOut implements Fanout {
     for (const batch of batches) {
       this.tail.push(batch);
       lanes.add(batch.lane);
-      for (const publication of batch.publications) {
-        if (publication.retain) this.#retained.set(publication);
-      }
-      // Canaries are their edge's alone, whoever subscribes to their topics.
-      const news = batch.publications.filter(({ topic }) => !isCanary(topic));
-      // [MQTT-3.3.1-9] the flag is for new subscriptions; readers need it for their own store.
-      const plain = news.map((publication) =>
-        publication.retain ? { ...publication, retain: false } : publication,
-      );
-      this.#deliver(plain, (member) => (member.reader === null ? member.target : null));
+      if (batch.hasRetained) this.#noteRetained(batch.publications);
+      if (this.#targetFilters > 0) this.#deliverLogged(batch.publications);
     }
     for (const reader of this.#readers) for (const lane of lanes) reader.wake(lane);
   }
@@ -160,10 +177,23 @@ export class FanOut implements Fanout {
     return lowest;
   }
 
-  #deliver(
-    publications: readonly Publication[],
-    targetOf: (member: Member) => FanoutTarget | null,
-  ): void {
+  #noteRetained(publications: readonly Publication[]): void {
+    for (const publication of publications) {
+      if (publication.retain) this.#retained.set(publication);
+    }
+  }
+
+  #deliverLogged(publications: readonly Publication[]): void {
+    // Canaries are their edge's alone, whoever subscribes to their topics.
+    const news = publications.filter(({ topic }) => !isCanary(topic));
+    // [MQTT-3.3.1-9] the flag is for new subscriptions; readers need it for their own store.
+    const plain = news.map((publication) =>
+      publication.retain ? { ...publication, retain: false } : publication,
+    );
+    this.#deliver(plain, (kind) => kind === 'target');
+  }
+
+  #deliver(publications: readonly Publication[], isFor: (kind: MemberKind) => boolean): void {
     if (this.#index.size === 0) return;
     const outgoing = new Map<FanoutTarget, Publication[]>();
     // Publications of one topic come one behind the other: they are looked up once.
@@ -172,7 +202,7 @@ export class FanOut implements Fanout {
     for (const publication of publications) {
       if (publication.topic !== topic) {
         topic = publication.topic;
-        targets = this.#targetsOf(topic, targetOf);
+        targets = this.#targetsOf(topic, isFor);
       }
       for (const target of targets) {
         // A publication never goes to where it came from.
@@ -182,37 +212,41 @@ export class FanOut implements Fanout {
     for (const [target, list] of outgoing) target.deliver(list);
   }
 
-  #targetsOf(
-    topic: string,
-    targetOf: (member: Member) => FanoutTarget | null,
-  ): readonly FanoutTarget[] {
-    return this.#index.match(topic).flatMap(({ value }) => targetOf(value) ?? []);
+  #targetsOf(topic: string, isFor: (kind: MemberKind) => boolean): readonly FanoutTarget[] {
+    return this.#index
+      .match(topic)
+      .flatMap(({ value: { kind, target } }) => (isFor(kind) ? target : []));
   }
 
   #attach(member: Member): FanoutAttachment {
-    const { target, filters } = member;
     return {
-      want: (filter) => {
-        filters.add(filter);
-        this.wanted.add(filter, target.id);
-        return this.#index.add(filter, member, null);
-      },
-      unwant: (filter) => {
-        filters.delete(filter);
-        this.wanted.remove(filter, target.id);
-        return this.#index.remove(filter, member);
-      },
+      want: (filter) => this.#want(member, filter),
+      unwant: (filter) => this.#unwant(member, filter),
       retained: (filter) => this.#retained.match(filter),
       isRetained: (publication) => this.#retained.isCurrent(publication),
       detach: () => {
-        for (const filter of filters) {
-          this.wanted.remove(filter, target.id);
-          this.#index.remove(filter, member);
-        }
-        filters.clear();
-        if (member.reader !== null) this.#readers.delete(member.reader);
+        for (const filter of [...member.filters]) this.#unwant(member, filter);
       },
     };
+  }
+
+  #want(member: Member, filter: string): boolean {
+    const { filters, kind, target } = member;
+    if (filters.has(filter)) return false;
+    filters.add(filter);
+    if (kind === 'target') this.#targetFilters++;
+    if (kind !== 'peer') this.#peers?.want(filter);
+    this.wanted.add(filter, target.id);
+    return this.#index.add(filter, member, null);
+  }
+
+  #unwant(member: Member, filter: string): boolean {
+    const { filters, kind, target } = member;
+    if (!filters.delete(filter)) return false;
+    if (kind === 'target') this.#targetFilters--;
+    if (kind !== 'peer') this.#peers?.unwant(filter);
+    this.wanted.remove(filter, target.id);
+    return this.#index.remove(filter, member);
   }
 }
 

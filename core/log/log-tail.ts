@@ -3,17 +3,11 @@
  * to take, within a bound. A reader that falls behind it reads from the backplane.
  */
 import { laneCount } from '../../base/limits.ts';
-import { publicationBytes } from '../../base/publication.ts';
 import type { LogBatch } from '../backplane/backplane.ts';
 
-interface TailEntry {
-  readonly batch: LogBatch;
-  readonly bytes: number;
-}
-
 interface LaneTail {
-  entries: TailEntry[];
-  /** How many at the front of `entries` were dropped; cut off now and then. */
+  batches: LogBatch[];
+  /** How many at the front of `batches` were dropped; cut off now and then. */
   start: number;
   bytes: number;
 }
@@ -24,24 +18,23 @@ const droppedMax = 8;
 
 export class LogTail {
   readonly #bytesMax: number;
-  readonly #lanes: LaneTail[] = Array.from({ length: laneCount }, () => ({
-    entries: [],
-    start: 0,
-    bytes: 0,
-  }));
+  readonly #lanes: LaneTail[] = Array.from({ length: laneCount }, emptyTail);
 
   constructor(options: { bytesMax: number }) {
     this.#bytesMax = options.bytesMax;
+  }
+
+  clear(): void {
+    for (const [lane] of this.#lanes.entries()) this.#lanes[lane] = emptyTail();
   }
 
   /** In log order per lane. The newest stays, whatever its size. */
   push(batch: LogBatch): void {
     const tail = this.#lanes[batch.lane];
     if (tail === undefined) return;
-    const bytes = bytesOf(batch);
-    tail.entries.push({ batch, bytes });
-    tail.bytes += bytes;
-    while (tail.bytes > this.#bytesMax && tail.start < tail.entries.length - 1) drop(tail);
+    tail.batches.push(batch);
+    tail.bytes += batch.bytes;
+    while (tail.bytes > this.#bytesMax && tail.start < tail.batches.length - 1) drop(tail);
     cut(tail);
   }
 
@@ -50,8 +43,8 @@ export class LogTail {
     const tail = this.#lanes[lane];
     if (tail === undefined) return;
     for (;;) {
-      const oldest = tail.entries[tail.start];
-      if (oldest === undefined || oldest.batch.through > through) break;
+      const oldest = tail.batches[tail.start];
+      if (oldest === undefined || oldest.through > through) break;
       drop(tail);
     }
     cut(tail);
@@ -62,30 +55,28 @@ export class LogTail {
     const tail = this.#lanes[lane];
     if (tail === undefined) return undefined;
     let low = tail.start;
-    let high = tail.entries.length;
+    let high = tail.batches.length;
     while (low < high) {
       const middle = (low + high) >>> 1;
-      if ((tail.entries[middle] as TailEntry).batch.through < position) low = middle + 1;
+      if ((tail.batches[middle] as LogBatch).through < position) low = middle + 1;
       else high = middle;
     }
-    const found = tail.entries[low]?.batch;
+    const found = tail.batches[low];
     return found !== undefined && found.firstPosition <= position ? found : undefined;
   }
 }
 
+function emptyTail(): LaneTail {
+  return { batches: [], start: 0, bytes: 0 };
+}
+
 function drop(tail: LaneTail): void {
-  tail.bytes -= (tail.entries[tail.start] as TailEntry).bytes;
+  tail.bytes -= (tail.batches[tail.start] as LogBatch).bytes;
   tail.start++;
 }
 
 function cut(tail: LaneTail): void {
-  if (tail.start <= droppedMax || tail.start * 2 <= tail.entries.length) return;
-  tail.entries = tail.entries.slice(tail.start);
+  if (tail.start <= droppedMax || tail.start * 2 <= tail.batches.length) return;
+  tail.batches = tail.batches.slice(tail.start);
   tail.start = 0;
-}
-
-function bytesOf(batch: LogBatch): number {
-  let bytes = 0;
-  for (const publication of batch.publications) bytes += publicationBytes(publication);
-  return bytes;
 }

@@ -8,6 +8,8 @@ import { type Publication, withPayload } from '../../base/publication.ts';
 /** Topics with several writers that are remembered; past it the oldest goes. */
 const contendedMax = 100_000;
 
+const stepNodes = 10_000;
+
 export class RetainedStore {
   readonly #tree = new LevelTree<Publication>();
   readonly #contended = new Set<string>();
@@ -32,6 +34,10 @@ export class RetainedStore {
 
   match(filter: string): Publication[] {
     return this.#tree.match(filter);
+  }
+
+  *all(): Iterable<Publication> {
+    for (const step of this.#tree.walkAll(stepNodes)) yield* step;
   }
 
   /** Whether it is still what the topic has. */

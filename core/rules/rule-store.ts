@@ -6,7 +6,7 @@ import { parseRules, type Rule, ruleJson } from '../../base/rules/rule.ts';
 import { openSqlite, type SqlDatabase } from '../../base/sqlite.ts';
 
 /** Versions of one name that are kept. */
-const versionsMax = 20;
+export const versionsMax = 20;
 
 const schema = `CREATE TABLE IF NOT EXISTS rule_set (
     version INTEGER PRIMARY KEY, name TEXT NOT NULL, changed_at INTEGER NOT NULL,
@@ -39,7 +39,22 @@ interface Row {
   readonly rules: string;
 }
 
-export class RuleStore {
+/** Where the versions are kept. */
+export interface RuleVersions {
+  /** What is in force; null for a name that never had rules. */
+  current(name: string): StoredRules | null;
+  /** Newest first. */
+  versions(name: string): readonly StoredRules[];
+  /** Names that have rules of their own. */
+  names(): string[];
+  /** Kept when it resolves. Throws `rules-conflict` when another change came first. */
+  add(change: Omit<StoredRules, 'version'>): Promise<StoredRules>;
+  /** Called with the name when another core has changed its rules. */
+  onChanged(listener: (name: string) => void): void;
+  close(): Promise<void>;
+}
+
+export class RuleStore implements RuleVersions {
   readonly #database: SqlDatabase;
   /** Oldest first. */
   readonly #versions = new Map<string, StoredRules[]>();
@@ -81,6 +96,9 @@ export class RuleStore {
     const names = [...this.#versions].filter(([, versions]) => versions.at(-1)?.removed === false);
     return names.map(([name]) => name).toSorted();
   }
+
+  /** Nobody else has the file. */
+  onChanged(): void {}
 
   /** On disk when it resolves. One after the other. */
   async add(change: Omit<StoredRules, 'version'>): Promise<StoredRules> {

@@ -11,9 +11,11 @@ import type { Rule } from '../../base/rules/rule.ts';
 import { topicNameFault } from '../../base/topic.ts';
 import type { EdgeRulesChange, RulesChange } from '../../proto/gen/trunkline/v1/fleet.ts';
 import { ruleSetOf } from '../../proto/rule-set.ts';
+import type { SharedTables } from '../backplane/backplane.ts';
 import type { AttachedEdge, AttachedEdges } from '../trunk/attached-edges.ts';
-import { RuleStore, type StoredRules } from './rule-store.ts';
+import { RuleStore, type RuleVersions, type StoredRules } from './rule-store.ts';
 import { diffRules } from './rules-diff.ts';
+import { type RuleRecord, SharedRules } from './shared-rules.ts';
 
 const defaultName = 'default';
 
@@ -45,13 +47,13 @@ export type RollbackRules = Omit<SetRules, 'rules' | 'comment' | 'remove'> & {
 
 export class RulesDesk {
   readonly #parts: RulesDeskParts;
-  readonly #store: RuleStore;
+  readonly #store: RuleVersions;
   readonly #unsent: Counter;
   readonly #sending = new Set<Promise<void>>();
   /** Changes are made one after the other. */
   #changing: Promise<unknown> = Promise.resolve();
 
-  private constructor(parts: RulesDeskParts, store: RuleStore) {
+  private constructor(parts: RulesDeskParts, store: RuleVersions) {
     this.#parts = parts;
     this.#store = store;
     this.#unsent = parts.metrics.counter(
@@ -59,11 +61,19 @@ export class RulesDesk {
       'Sets of rules that an edge was sent and did not take.',
     );
     parts.edges.onAttached((edge) => this.#attached(edge));
+    store.onChanged((name) => {
+      for (const edge of this.#followers(name)) this.#sendSoon(edge);
+    });
   }
 
   /** Throws `data-unwritable`, `store-failing` or `rules-invalid`. */
-  static async open(parts: RulesDeskParts, file: string): Promise<RulesDesk> {
-    return new RulesDesk(parts, await RuleStore.open(file));
+  static async open(
+    parts: RulesDeskParts,
+    where: { readonly file: string; readonly tables: SharedTables | null },
+  ): Promise<RulesDesk> {
+    const { file, tables } = where;
+    if (tables === null) return new RulesDesk(parts, await RuleStore.open(file));
+    return new RulesDesk(parts, await SharedRules.open(tables.table<RuleRecord>('rules')));
   }
 
   /** Version 0 for a name that never had rules. */
@@ -163,6 +173,10 @@ export class RulesDesk {
   #attached(edge: AttachedEdge): void {
     // One of an earlier version follows no rules; that is told when they are set.
     if (this.rulesFor(edge.edgeId) === null || !edge.commands.takes('rules')) return;
+    this.#sendSoon(edge);
+  }
+
+  #sendSoon(edge: AttachedEdge): void {
     const sending = this.#send(edge).then(() => {
       this.#sending.delete(sending);
     });

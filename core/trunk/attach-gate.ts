@@ -8,6 +8,7 @@ import { retryAfterMsMax } from '../../base/limits.ts';
 import type { Logger } from '../../base/log.ts';
 import type { CounterFamily, Metrics } from '../../base/metrics.ts';
 import { metadataOfRetry } from '../../proto/trunk-metadata.ts';
+import type { Backplane } from '../backplane/backplane.ts';
 import type { CallStatus } from '../grpc/status.ts';
 import type { Drain } from './drain.ts';
 import { TokenBucket } from './token-bucket.ts';
@@ -20,6 +21,7 @@ export interface AttachGateParts {
   readonly clock: Clock;
   readonly metrics: Metrics;
   readonly drain: Drain;
+  readonly backplane: Pick<Backplane, 'fault'>;
 }
 
 export interface AttachGateOptions {
@@ -28,7 +30,7 @@ export interface AttachGateOptions {
   readonly burst: number;
 }
 
-type Reason = 'rate' | 'draining';
+type Reason = 'rate' | 'draining' | 'engine-away';
 
 export class AttachGate {
   readonly #parts: AttachGateParts;
@@ -58,6 +60,11 @@ export class AttachGate {
     if (this.#parts.drain.isDraining) {
       this.#count('draining');
       return { code: status.UNAVAILABLE, details: 'This core drains: go to another one.' };
+    }
+    const { fault } = this.#parts.backplane;
+    if (fault !== '') {
+      this.#count('engine-away');
+      return { code: status.UNAVAILABLE, details: `This core cannot use its engine: ${fault}.` };
     }
     const waitMs = this.#bucket.take();
     if (waitMs === 0) return null;

@@ -4,6 +4,7 @@
  */
 import { laneCount } from '../../base/limits.ts';
 import { TopicIndex } from '../../base/topic-index.ts';
+import { allSlots, slotsOfFilter } from '../backplane/slots.ts';
 
 const fromStart: readonly number[] = new Array(laneCount).fill(0);
 
@@ -13,19 +14,36 @@ export class EdgeInterest {
    * must be past. */
   readonly #index = new TopicIndex<'edge', readonly number[]>();
 
+  /** Null after a removal, until it is asked for. */
+  #slots: bigint | null = 0n;
+
   get size(): number {
     return this.#filters.size;
+  }
+
+  /** Slots of the topics that it may want. */
+  get slots(): bigint {
+    if (this.#slots === null) {
+      this.#slots = 0n;
+      for (const filter of this.#filters) {
+        this.#slots |= slotsOfFilter(filter);
+        if (this.#slots === allSlots) break;
+      }
+    }
+    return this.#slots;
   }
 
   /** False when it was there before. `after` is null for filters of earlier connections. */
   add(filter: string, after: readonly number[] | null): boolean {
     if (this.#filters.has(filter)) return false;
     this.#filters.add(filter);
+    if (this.#slots !== null) this.#slots |= slotsOfFilter(filter);
     return this.#index.add(filter, 'edge', after ?? fromStart);
   }
 
   remove(filter: string): boolean {
     this.#index.remove(filter, 'edge');
+    this.#slots = null;
     return this.#filters.delete(filter);
   }
 

@@ -7,9 +7,9 @@ import { messageOf } from '../../base/errors.ts';
 import type { Ledger } from '../../base/ledger.ts';
 import type { Logger } from '../../base/log.ts';
 import type { Publication } from '../../base/publication.ts';
-import type { SourcePlace } from '../../base/source.ts';
 import type { Sequenced } from '../../proto/wire.ts';
 import type { Backplane, LogBatch } from '../backplane/backplane.ts';
+import { allSlots } from '../backplane/slots.ts';
 import type { LogTail } from '../log/log-tail.ts';
 import type { EdgeInterest } from './edge-interest.ts';
 
@@ -83,7 +83,12 @@ export class LogCursor {
         return 'later';
       }
       this.#scanned++;
-      const position = this.#position + 1;
+      if (!this.#mayWant(batch)) {
+        this.#position = batch.through;
+        continue;
+      }
+      // Positions that stand for nothing may lie before a batch.
+      const position = Math.max(this.#position + 1, batch.firstPosition);
       const publication = batch.publications[position - batch.firstPosition];
       if (publication === undefined) {
         this.#position = batch.through;
@@ -92,7 +97,8 @@ export class LogCursor {
       this.#position = position;
       if (!this.#goesOut(publication, position)) continue;
       if (!this.#options.tellsSources) return { sequence: position, publication };
-      return { sequence: position, publication, from: placeIn(batch, position) };
+      const from = batch.placeAt(position - batch.firstPosition);
+      return { sequence: position, publication, from };
     }
   }
 
@@ -100,6 +106,11 @@ export class LogCursor {
     this.#isClosed = true;
     this.#loaded = [];
     this.#current = undefined;
+  }
+
+  /** The edge's canaries are for it, whatever it wants: a batch with one names all slots. */
+  #mayWant({ slots }: LogBatch): boolean {
+    return slots === allSlots || (slots & this.#parts.interest.slots) !== 0n;
   }
 
   #goesOut(publication: Publication, position: number): boolean {
@@ -157,16 +168,12 @@ export class LogCursor {
 
   /** What was trimmed before the edge could read it is counted. */
   #skipTo(oldest: number): void {
-    const lost = oldest - 1 - this.#position;
+    if (oldest - 1 <= this.#position) return;
+    const lost = this.#parts.backplane.missing(this.#position, oldest);
+    this.#position = oldest - 1;
     if (lost <= 0) return;
     const { edgeId, lane } = this.#options;
     this.#parts.ledger.dropped('log-retention', lost);
     this.#parts.log.warn({ edge: edgeId, lane, lost }, 'log no longer reaches back to the edge');
-    this.#position = oldest - 1;
   }
-}
-
-function placeIn({ firstPosition, source }: LogBatch, position: number): SourcePlace | null {
-  const sequence = source?.sequences[position - firstPosition];
-  return source === null || sequence === undefined ? null : { source: source.lane, sequence };
 }

@@ -11,13 +11,11 @@ interface LogRenewalParts {
 
 export class LogRenewal {
   readonly #parts: LogRenewalParts;
-  readonly #renewed: () => void;
+  readonly #waiting: (() => void)[] = [];
   #running: Promise<void> | null = null;
 
-  /** `renewed` ends all links: edges that come again begin with the log's new epoch. */
-  constructor(parts: LogRenewalParts, renewed: () => void) {
+  constructor(parts: LogRenewalParts) {
     this.#parts = parts;
-    this.#renewed = renewed;
   }
 
   isAhead({ lane, logEpoch, position }: LaneOpen): boolean {
@@ -26,17 +24,19 @@ export class LogRenewal {
   }
 
   /** Others may come later, when the log is as long as they knew it: what was written there since would
-   * be passed over. So every edge begins anew, and takes what it had not. */
-  begin({ edgeId: edge, lane, position }: LaneOpen): void {
+   * be passed over. So every edge begins anew, and takes what it had not. `again` is called, whatever
+   * came of it, when this one may come again. */
+  begin({ edgeId: edge, lane, logEpoch, position }: LaneOpen, again: () => void): void {
     const { backplane, log } = this.#parts;
     const head = backplane.head(lane);
     log.error({ edge, lane, position, head }, 'edge is ahead of the log, which takes a new epoch');
+    this.#waiting.push(again);
     this.#running ??= backplane
-      .renewEpoch()
+      .renewEpoch({ lane, logEpoch, position })
       .catch((error: unknown) => log.error({ err: error }, 'the log cannot take a new epoch'))
       .then(() => {
         this.#running = null;
-        this.#renewed();
+        for (const waiting of this.#waiting.splice(0)) waiting();
       });
   }
 

@@ -15,10 +15,10 @@ export const silentEnd: CallStatus = {
   code: status.UNAVAILABLE,
   details: 'Nothing was heard of the edge for too long.',
 };
-/** With the new name that its log has then. */
+/** With the name that the log has then. */
 export const renewedEnd: CallStatus = {
   code: status.UNAVAILABLE,
-  details: "The core's log was put back from an old copy and takes a new epoch: come again.",
+  details: 'The log lost something that was durable, and takes a new epoch: come again.',
   metadata: metadataOfRetry(1),
 };
 export const goneEnd: CallStatus = {

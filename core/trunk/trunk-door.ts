@@ -9,12 +9,8 @@ import {
   ServerCredentials,
   type ServerDuplexStream,
 } from '@grpc/grpc-js';
-import type { Clock } from '../../base/clock.ts';
 import { TrunklineError } from '../../base/errors.ts';
-import type { Ledger } from '../../base/ledger.ts';
 import { heartbeatMs as defaultHeartbeatMs } from '../../base/limits.ts';
-import type { Logger } from '../../base/log.ts';
-import type { Metrics } from '../../base/metrics.ts';
 import type {
   ControlRequest,
   ControlResponse,
@@ -23,52 +19,22 @@ import type {
   LaneResponse,
 } from '../../proto/gen/trunkline/v1/trunk.ts';
 import { trunkService } from '../../proto/trunk-service.ts';
-import type { Backplane } from '../backplane/backplane.ts';
-import type { FanOut } from '../fanout/fan-out.ts';
 import { BearerCheck } from '../grpc/bearer.ts';
 import { bindServer, closeServer, createServer } from '../grpc/server.ts';
 import type { CallStatus } from '../grpc/status.ts';
-import type { SessionSink } from '../sessions/session-sink.ts';
 import { AttachGate } from './attach-gate.ts';
-import type { AttachedEdges } from './attached-edges.ts';
 import { ControlStream } from './control-stream.ts';
-import type { Drain } from './drain.ts';
-import { helloOf, laneOwner, openOf } from './first-message.ts';
+import { helloOf, laneOwner } from './first-message.ts';
+import { LaneCall } from './lane-call.ts';
 import { endOf } from './lane-outlet.ts';
 import { LaneStream } from './lane-stream.ts';
 import { LogRenewal } from './log-renewal.ts';
 import { settledWithin } from './settled-within.ts';
 import { closingEnd, goneEnd, renewedEnd, replacedEnd, silentEnd } from './stream-ends.ts';
 import { createTrunkCounters, type TrunkCounters } from './trunk-counters.ts';
+import type { TrunkDoorOptions, TrunkDoorParts } from './trunk-door-parts.ts';
 import { TrunkHealth } from './trunk-health.ts';
 import { TrunkStream } from './trunk-stream.ts';
-
-export interface TrunkDoorParts {
-  readonly log: Logger;
-  readonly ledger: Ledger;
-  readonly metrics: Metrics;
-  readonly clock: Clock;
-  readonly backplane: Backplane;
-  readonly fanout: FanOut;
-  readonly sessions: SessionSink;
-  readonly edges: AttachedEdges;
-  readonly drain: Drain;
-}
-
-export interface TrunkDoorOptions {
-  readonly host: string;
-  readonly port: number;
-  /** Empty: every edge is let in. */
-  readonly token: string;
-  readonly coreId: string;
-  readonly region: string;
-  /** Edges that may attach in a second, and at once after a quiet time. */
-  readonly attachRate: number;
-  readonly attachBurst: number;
-  readonly softwareVersion: string;
-  /** Told to every edge; the default is the one of base/limits.ts. */
-  readonly heartbeatMs?: number;
-}
 
 interface AttachedEdge {
   readonly control: ControlStream;
@@ -99,10 +65,13 @@ export class TrunkDoor {
     this.#health = new TrunkHealth(this.#bearer, () => {
       return { coreId, region, log: parts.backplane.logEpoch, edges: this.#edges.size };
     });
-    this.#renewal = new LogRenewal(parts, () => {
-      for (const { end } of [...this.#edges.values()]) end(renewedEnd);
+    this.#renewal = new LogRenewal(parts);
+    parts.drain.onChanged(() => this.#tellHealth());
+    parts.backplane.onChanged((what) => {
+      this.#tellHealth();
+      if (what === 'epoch') for (const { end } of [...this.#edges.values()]) end(renewedEnd);
     });
-    parts.drain.onChanged((isDraining) => this.#health.setServing(!isDraining));
+    this.#tellHealth();
     this.#server = createServer();
     this.#health.addTo(this.#server);
     this.#server.addService(trunkService, {
@@ -134,6 +103,11 @@ export class TrunkDoor {
   close(): Promise<void> {
     this.#closing ??= this.#close();
     return this.#closing;
+  }
+
+  #tellHealth(): void {
+    const { backplane, drain } = this.#parts;
+    this.#health.setServing(!drain.isDraining && backplane.fault === '');
   }
 
   async #close(): Promise<void> {
@@ -169,26 +143,28 @@ export class TrunkDoor {
   }
 
   #lane(call: ServerDuplexStream<LaneRequest, LaneResponse>): void {
-    let lane: LaneStream | null = null;
     let edge: AttachedEdge | null = null;
+    const laneCall = new LaneCall<AttachedEdge>({
+      caughtUp: () => this.#parts.backplane.caughtUp(),
+      check: (open) => laneOwner(open, this.#edges.get(open.edgeId)),
+      isAhead: (open) => this.#renewal.isAhead(open),
+      renew: (open) => this.#renewal.begin(open, () => end(renewedEnd)),
+      open: (open, by) => {
+        edge = by;
+        return this.#openLane(open, by, { stream, end });
+      },
+      guard: (work) => this.#guard(end, work),
+    });
     const stream: TrunkStream<LaneRequest, LaneResponse> = new TrunkStream(
       this.#parts.clock,
       call,
       {
-        message: ({ message }) =>
-          this.#guard(end, () => {
-            if (lane !== null) {
-              lane.receive(message);
-              return;
-            }
-            const open = openOf(message);
-            edge = laneOwner(open, this.#edges.get(open.edgeId));
-            if (this.#renewal.isAhead(open)) this.#renewal.begin(open);
-            else lane = this.#openLane(open, edge, { stream, end });
-          }),
-        drained: () => lane?.drained(),
+        message: ({ message }) => this.#guard(end, () => laneCall.receive(message)),
+        drained: () => laneCall.lane?.drained(),
         ended: (reason) => {
           this.#streams.delete(end);
+          laneCall.end();
+          const { lane } = laneCall;
           if (lane === null) return;
           edge?.control.link.detachLane(lane);
           lane.close();

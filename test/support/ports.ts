@@ -24,3 +24,10 @@ export async function takenPort(): Promise<{ port: number; release: () => Promis
     release: () => new Promise((resolve) => server.close(() => resolve())),
   };
 }
+
+/** So many at once, all of them different. */
+export async function freePorts(count: number): Promise<number[]> {
+  const taken = await Promise.all(Array.from({ length: count }, () => takenPort()));
+  await Promise.all(taken.map(({ release }) => release()));
+  return taken.map(({ port }) => port);
+}

@@ -18,7 +18,8 @@ import { EmbeddedBackplane } from '../../core/backplane/embedded.ts';
 import { FanOut } from '../../core/fanout/fan-out.ts';
 import { AttachedEdges } from '../../core/trunk/attached-edges.ts';
 import { Drain } from '../../core/trunk/drain.ts';
-import { TrunkDoor, type TrunkDoorOptions } from '../../core/trunk/trunk-door.ts';
+import { TrunkDoor } from '../../core/trunk/trunk-door.ts';
+import type { TrunkDoorOptions } from '../../core/trunk/trunk-door-parts.ts';
 import type { Session } from '../../proto/gen/trunkline/v1/session.ts';
 import { FakeSpool } from './fake-spool.ts';
 

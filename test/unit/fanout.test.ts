@@ -5,6 +5,7 @@ import { test } from 'node:test';
 import type { Publication } from '../../base/publication.ts';
 import { topicMatches } from '../../base/topic.ts';
 import { EmbeddedBackplane } from '../../core/backplane/embedded.ts';
+import { storedBatch } from '../../core/backplane/stored-batch.ts';
 import { FanOut } from '../../core/fanout/fan-out.ts';
 import { WantedFilters } from '../../core/fanout/wanted-filters.ts';
 import { LogTail } from '../../core/log/log-tail.ts';
@@ -133,13 +134,10 @@ test('the tail finds what it holds and says nothing of what it let go', () => {
   const tail = new LogTail({ bytesMax: 2_000 });
   for (let i = 0; i < 100; i++) {
     const publications = [publication('a', 'x'.repeat(50)), publication('a', 'y'.repeat(50))];
-    tail.push({
-      lane: 0,
-      firstPosition: 2 * i + 1,
-      through: 2 * i + 2,
-      publications,
-      source: null,
-    });
+    const through = 2 * i + 2;
+    tail.push(
+      storedBatch({ lane: 0, firstPosition: 2 * i + 1, through, publications, source: null }),
+    );
   }
   assert.equal(tail.find(0, 1), undefined);
   assert.equal(tail.find(0, 200)?.firstPosition, 199);
@@ -152,7 +150,7 @@ test('the tail lets go of what every reader has taken', () => {
   const tail = new LogTail({ bytesMax: 1_000_000 });
   for (let i = 1; i <= 100; i++) {
     const publications = [publication('a', 'x')];
-    tail.push({ lane: 0, firstPosition: i, through: i, publications, source: null });
+    tail.push(storedBatch({ lane: 0, firstPosition: i, through: i, publications, source: null }));
   }
   tail.release(0, 40);
   assert.deepEqual([tail.find(0, 40), tail.find(0, 41)?.firstPosition], [undefined, 41]);

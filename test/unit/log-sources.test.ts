@@ -1,12 +1,8 @@
-/**
- * Where the publications of the log entered: a batch of an edge's lane is cut by the lanes of the
- * log, in one go, and each publication keeps the sequence that it came with.
- */
+/** Where the publications of the embedded log entered, also in one of before, and on the wire. */
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { openSqlite } from '../../base/sqlite.ts';
-import { laneOf } from '../../base/topic.ts';
 import type { LogBatch } from '../../core/backplane/backplane.ts';
 import { EmbeddedBackplane } from '../../core/backplane/embedded.ts';
 import { TopicDecoder, TopicEncoder } from '../../proto/wire.ts';
@@ -30,54 +26,12 @@ const source = (firstSequence: number) => ({ edgeId: 'e', epoch: 's', lane: 9, f
 const mixed = Array.from({ length: 20 }, (_, i) => publication(`m/${i % 7}`, `${i + 1}`));
 
 const placesOf = (batches: readonly LogBatch[]) =>
-  batches.flatMap(({ publications, source: from }) =>
-    publications.map(({ payload }, i) => [payload.toString(), from?.sequences[i], from?.lane.lane]),
+  batches.flatMap((batch) =>
+    batch.publications.map(({ payload }, i) => {
+      const place = batch.placeAt(i);
+      return [payload.toString(), place?.sequence, place?.source.lane];
+    }),
   );
-
-const byNumber = (one: readonly unknown[], other: readonly unknown[]) =>
-  Number(one[0]) - Number(other[0]);
-
-async function readAll(log: EmbeddedBackplane): Promise<LogBatch[]> {
-  const lanes = [0, 1, 2, 3].map((lane) => log.read(lane, { position: 0, bytesMax: 1e6 }));
-  return (await Promise.all(lanes)).flat();
-}
-
-test('a batch of one lane goes to the lanes of its topics, with its sequences', async () => {
-  await withLog(async (log) => {
-    const heard: LogBatch[] = [];
-    log.onAppended((batches) => heard.push(...batches));
-    await log.append([{ lane: null, publications: mixed, source: source(1) }]);
-    const read = await readAll(log);
-    for (const { lane, publications } of read) {
-      assert.ok(publications.every(({ topic }) => laneOf(topic) === lane));
-    }
-    assert.ok(new Set(read.map(({ lane }) => lane)).size > 1);
-    const expected = mixed.map((_, i) => [`${i + 1}`, i + 1, 9]);
-    assert.deepEqual(placesOf(read).sort(byNumber), expected);
-    assert.deepEqual(placesOf(heard).sort(byNumber), expected);
-  });
-});
-
-test('a batch that is repeated in part brings its new part to each lane', async () => {
-  await withLog(async (log) => {
-    const append = (from: number, to: number) =>
-      log.append([{ lane: null, publications: mixed.slice(from, to), source: source(from + 1) }]);
-    await append(0, 12);
-    const [again] = await append(5, 20);
-    assert.equal(again?.repeats, 7);
-    assert.deepEqual((await append(3, 20))[0], { firstPosition: 0, repeats: 17 });
-    const places = placesOf(await readAll(log)).sort(byNumber);
-    assert.deepEqual(
-      places,
-      mixed.map((_, i) => [`${i + 1}`, i + 1, 9]),
-    );
-    assert.equal(log.openSource(source(1), 9, 1), 20);
-    await assert.rejects(
-      append(20, 21).then(() => append(25, 26)),
-      { code: 'lane-gap' },
-    );
-  });
-});
 
 test('a log of before knows where its rows entered, and takes new ones', async () => {
   await withLog(async (log, file) => {
