@@ -27,6 +27,7 @@ export type ErrorCode =
   | 'filter-invalid'
   | 'message-too-large'
   | 'query-invalid'
+  | 'position-gone'
   | 'not-found'
   | 'not-authorized'
   | 'overloaded'

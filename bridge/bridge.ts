@@ -5,7 +5,7 @@
 import { uplinkLanesMax } from '../base/limits.ts';
 import type { Counter } from '../base/metrics.ts';
 import type { Publication } from '../base/publication.ts';
-import type { Session } from '../proto/gen/trunkline/v1/session.ts';
+import type { Session, SessionEvent } from '../proto/gen/trunkline/v1/session.ts';
 import type { EdgeStats, ForeignStats } from '../proto/gen/trunkline/v1/trunk.ts';
 import type { BridgeOptions, BridgeParts, BridgeStatus } from './bridge-options.ts';
 import { Commands } from './commands.ts';
@@ -101,13 +101,13 @@ export class Bridge {
   /** Connects, and goes on doing so until `close`. */
   start(delivery: LocalDelivery, foreign?: () => readonly ForeignStats[]): void {
     if (this.#local !== null) return;
-    const { clock, spool } = this.#parts;
+    const { spool } = this.#parts;
     const parts = { ...this.#parts, delivery, figures: this.#figures };
     const downlinks = Array.from(
       { length: uplinkLanesMax },
       (_, lane) => new LaneDownlink(parts, lane),
     );
-    const feed = new SessionFeed(clock, {
+    const feed = new SessionFeed(this.#parts, {
       sessions: () => delivery.sessions(),
       stats: () => this.#stats(delivery),
     });
@@ -166,6 +166,10 @@ export class Bridge {
 
   sessionRemoved(clientId: string): void {
     this.#local?.feed.removed(clientId);
+  }
+
+  sessionEvent(event: SessionEvent): void {
+    this.#local?.feed.happened(event);
   }
 
   /** How fast the backlog goes, and how long it will last. */

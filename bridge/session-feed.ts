@@ -3,14 +3,19 @@
  * of one session joined into the last; and the edge's totals every second.
  */
 import type { Clock } from '../base/clock.ts';
-import type { Session } from '../proto/gen/trunkline/v1/session.ts';
+import type { Counter, Metrics } from '../base/metrics.ts';
+import type { Session, SessionEvent } from '../proto/gen/trunkline/v1/session.ts';
 import type { EdgeStats, SessionFacts } from '../proto/gen/trunkline/v1/trunk.ts';
 
 const deltasMs = 200;
 const statsMs = 1_000;
 
-/** Sessions of one message. */
+/** Sessions of one message, and events. */
 const chunkSessions = 500;
+
+/** Events that wait for a core, and for their turn: the last minutes of an edge whose devices come
+ * and go. 2,500 a second are told. */
+const eventsMax = 20_000;
 
 export interface SessionFeedSource {
   sessions(): Iterable<Session>;
@@ -28,14 +33,20 @@ export class SessionFeed {
   readonly #clock: Clock;
   readonly #source: SessionFeedSource;
   readonly #changes = new Map<string, Session | null>();
+  readonly #eventsDropped: Counter;
+  #events: SessionEvent[] = [];
   #outlet: SessionFeedOutlet | null = null;
   #sequence = 0;
   #isSnapshotSent = false;
   #stopTimers: () => void = () => {};
 
-  constructor(clock: Clock, source: SessionFeedSource) {
-    this.#clock = clock;
+  constructor(parts: { clock: Clock; metrics: Metrics }, source: SessionFeedSource) {
+    this.#clock = parts.clock;
     this.#source = source;
+    this.#eventsDropped = parts.metrics.counter(
+      'trunkline_session_events_dropped_total',
+      'Events of sessions that no core was told of: too many waited.',
+    );
   }
 
   /** Resolves when the snapshot is sent, or the link is gone. */
@@ -66,6 +77,12 @@ export class SessionFeed {
 
   removed(clientId: string): void {
     if (this.#outlet !== null) this.#changes.set(clientId, null);
+  }
+
+  /** Kept while there is no core, as far as there is room. */
+  happened(event: SessionEvent): void {
+    if (this.#events.length < eventsMax) this.#events.push(event);
+    else this.#eventsDropped.add();
   }
 
   async #sendSnapshot(outlet: SessionFeedOutlet): Promise<void> {
@@ -99,11 +116,19 @@ export class SessionFeed {
       removed = [];
     }
     this.#changes.clear();
-    if (changed.length + removed.length > 0) outlet.facts(this.#facts({ changed, removed }));
+    const events = this.#events.splice(0, chunkSessions);
+    const count = changed.length + removed.length + events.length;
+    if (count > 0) outlet.facts(this.#facts({ changed, removed, events }));
   }
 
   #facts(facts: Partial<SessionFacts>): SessionFacts {
-    const empty = { snapshotBegin: false, snapshotEnd: false, changed: [], removed: [] };
+    const empty = {
+      snapshotBegin: false,
+      snapshotEnd: false,
+      changed: [],
+      removed: [],
+      events: [],
+    };
     return { ...empty, ...facts, sequence: ++this.#sequence };
   }
 }

@@ -19,6 +19,7 @@ import { connackCodes } from './connection/frames.ts';
 import { innerListener } from './listeners.ts';
 import { reasonCodes } from './mqtt5/reason-codes.ts';
 import type { Session } from './session.ts';
+import type { Caller } from './session-events.ts';
 import type { Sessions } from './sessions.ts';
 import type { StateStore } from './store/state-store.ts';
 import type { Takeover } from './takeover.ts';
@@ -30,12 +31,16 @@ export interface AdmissionParts {
   readonly metrics: Metrics;
   readonly authenticate: Authenticate;
   readonly authorize: Authorize;
+  /** Somebody is asked for a password. */
+  readonly hasUsers: boolean;
   readonly takeover: Takeover;
   readonly sessions: Sessions;
   readonly store: StateStore;
   readonly wills: Wills;
   readonly limits: Pick<Limits, 'session_expiry_seconds'>;
   readonly assignClientId: () => string;
+  /** A connection has ended, or is about to, before it had a session. */
+  readonly onRefused: (caller: Caller, reason: string) => void;
 }
 
 /** A client between CONNECT and the end of its connection. */
@@ -74,23 +79,34 @@ export class Admission {
   connecting(connection: Connection, packet: ConnectPacket): boolean {
     // [MQTT-3.1.3-8] no identifier, so nothing to keep a session under; MQTT 3.1 wants one always.
     if (packet.clientId === '' && (!packet.clean || isVersion31(packet))) {
-      return this.#refuse(connection, 'client-id-empty', {
-        returnCode: connackCodes.identifierRejected,
-        reasonCode: reasonCodes.clientIdentifierNotValid,
-        reasonString: 'The client identifier is empty.',
-      });
+      return this.#refuse(
+        connection,
+        { reason: 'client-id-empty', clientId: '' },
+        {
+          returnCode: connackCodes.identifierRejected,
+          reasonCode: reasonCodes.clientIdentifierNotValid,
+          reasonString: 'The client identifier is empty.',
+        },
+      );
     }
     if (packet.clientId === '') packet.clientId = this.#parts.assignClientId();
     if (isInnerClient(packet.clientId) && connection.listener !== innerListener) {
-      return this.#refuse(connection, 'client-id-reserved', {
-        returnCode: connackCodes.identifierRejected,
-        reasonCode: reasonCodes.clientIdentifierNotValid,
-        reasonString: `Client identifiers that begin with ${innerClientPrefix} are the server's own.`,
-      });
+      return this.#refuse(
+        connection,
+        { reason: 'client-id-reserved', clientId: packet.clientId },
+        {
+          returnCode: connackCodes.identifierRejected,
+          reasonCode: reasonCodes.clientIdentifierNotValid,
+          reasonString: `Client identifiers that begin with ${innerClientPrefix} are the server's own.`,
+        },
+      );
     }
     const request = connection.request ?? this.#requestOf(packet);
     const refusal = request.will === null ? null : this.#willRefusal(request, request.will);
-    if (refusal !== null) return this.#refuse(connection, 'will-invalid', refusal);
+    if (refusal !== null) {
+      const { clientId } = request;
+      return this.#refuse(connection, { reason: 'will-invalid', clientId }, refusal);
+    }
     this.#requests.set(connection, request);
     return true;
   }
@@ -134,6 +150,8 @@ export class Admission {
       listener: connection.listener,
       remoteAddress: connection.remoteAddress,
       keepAliveSeconds: request.keepAliveSeconds,
+      authMethod: this.#methodOf(connection, request),
+      will: request.will === null ? null : withoutPayload(request.will),
     };
     const { session } = admitted;
     session.protocolVersion = request.version;
@@ -175,6 +193,12 @@ export class Admission {
     return session;
   }
 
+  #methodOf({ listener }: Connection, { isAuthenticated }: ConnectRequest): string {
+    if (listener === innerListener) return 'internal';
+    if (isAuthenticated) return 'enhanced';
+    return this.#parts.hasUsers ? 'password' : 'none';
+  }
+
   #requestOf(packet: ConnectPacket): ConnectRequest {
     const { clientId, clean, keepalive, username, password, will } = packet;
     return {
@@ -203,21 +227,36 @@ export class Admission {
     return { returnCode, reasonCode: reasonCodes.notAuthorized, reasonString };
   }
 
-  #refuse(connection: Connection, reason: string, refusal: Refusal): false {
-    this.#count(reason, connection);
+  #refuse(
+    connection: Connection,
+    { reason, clientId }: { readonly reason: string; readonly clientId: string },
+    refusal: Refusal,
+  ): false {
+    this.#count(reason, connection, clientId);
     connection.refuse(refusal);
     return false;
   }
 
-  #count(reason: string, connection: Connection): void {
+  #count(reason: string, connection: Connection, clientId = ''): void {
     // `refused` is the close of what was counted under its own reason before.
     if (reason === 'refused') return;
     this.#refusals.by(reason).add();
-    this.#parts.log.info(
-      { reason, remote_address: connection.remoteAddress, listener: connection.listener },
-      'connection refused',
-    );
+    const { listener, remoteAddress } = connection;
+    const request = this.#requests.get(connection);
+    const caller = {
+      clientId: request?.clientId ?? clientId,
+      username: request?.username ?? '',
+      protocol: request === undefined ? '' : (protocolNames.get(request.version) ?? ''),
+      listener,
+      remoteAddress,
+    };
+    this.#parts.onRefused(caller, reason);
+    this.#parts.log.info({ reason, remote_address: remoteAddress, listener }, 'connection refused');
   }
+}
+
+function withoutPayload({ topic, qos, retain, delaySeconds }: Will) {
+  return { topic, qos, retain, delaySeconds };
 }
 
 /** Without the bit that bridges set. */

@@ -40,6 +40,7 @@ export function joinParts(parts: DeviceBrokerParts, options: BrokerPartsOptions)
     {
       ...{ ...common, parking, listener: sessionListener },
       onEnded: (session) => wills.sessionEnded(session.clientId),
+      onExpired: (session) => feed.happened(session, 'expired', 'session-expired'),
     },
     config.limits,
   );
@@ -50,7 +51,9 @@ export function joinParts(parts: DeviceBrokerParts, options: BrokerPartsOptions)
     ...{ ...common, metrics, authorize, limits: config.limits },
     ...{ takeover: new Takeover(), sessions, wills },
     authenticate: createAuthenticate(config.auth),
+    hasUsers: config.auth.users.length > 0,
     assignClientId: options.assignClientId,
+    onRefused: (caller, reason) => feed.refused(caller, reason),
   });
   const replays = new RetainedReplays({
     log,

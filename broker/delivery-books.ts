@@ -4,12 +4,22 @@
  */
 import type { DroppedReason } from '../base/ledger.ts';
 import type { Qos } from '../base/publication.ts';
+import type { DropCount } from '../proto/gen/trunkline/v1/session.ts';
 import type { Delivery, OutboxParts } from './delivery.ts';
 
-export class DeliveryBooks {
+export interface DeliverySums {
+  readonly deliveredCount: number;
+  readonly droppedCount: number;
+  /** Of `droppedCount`, by reason. */
+  drops(): DropCount[];
+}
+
+export class DeliveryBooks implements DeliverySums {
   readonly #parts: OutboxParts;
   deliveredCount = 0;
   droppedCount = 0;
+  /** Made with the first drop: most sessions never have one. */
+  #drops: Map<DroppedReason, number> | null = null;
   /** Retained messages on their way, which no log has. */
   #unlogged = 0;
   #unloggedWaiters: (() => void)[] = [];
@@ -24,8 +34,16 @@ export class DeliveryBooks {
   }
 
   dropped(reason: DroppedReason, count = 1): void {
+    if (count === 0) return;
     this.droppedCount += count;
+    this.#drops ??= new Map();
+    this.#drops.set(reason, (this.#drops.get(reason) ?? 0) + count);
     this.#parts.ledger.dropped(reason, count);
+  }
+
+  drops(): DropCount[] {
+    if (this.#drops === null) return [];
+    return Array.from(this.#drops, ([reason, messages]) => ({ reason, messages }));
   }
 
   /** It is queued or in flight from now on. */

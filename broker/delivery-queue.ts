@@ -22,10 +22,14 @@ function bytesOf({ publication }: Delivery): number {
 
 export class DeliveryQueue {
   readonly #read: OutboxParts['read'];
+  readonly #clock: OutboxParts['clock'];
+  /** When the queue of references began. */
+  #since = 0;
   readonly #queue: BoundedQueue<Delivery>;
 
-  constructor(limits: Limits, read: OutboxParts['read']) {
+  constructor(limits: Limits, { read, clock }: Pick<OutboxParts, 'read' | 'clock'>) {
     this.#read = read;
+    this.#clock = clock;
     this.#queue = new BoundedQueue({
       countMax: limits.queue_messages,
       bytesMax: limits.queue_bytes,
@@ -37,12 +41,19 @@ export class DeliveryQueue {
     return this.#queue.length;
   }
 
+  /** When the oldest was accepted, or, as a reference, began to wait; 0 for none. */
+  get oldestAt(): number {
+    const oldest = this.peek();
+    return oldest === undefined ? 0 : (oldest.publication?.acceptedAt ?? this.#since);
+  }
+
   get bytes(): number {
     return this.#queue.bytes;
   }
 
   /** False when it does not fit. */
   offer(delivery: Delivery): boolean {
+    if (delivery.publication === null && this.length === 0) this.#since = this.#clock.now();
     return this.#queue.offer(delivery);
   }
 

@@ -238,6 +238,7 @@ export class DeviceBroker {
     session.attach(connection);
     this.#joined.replays.resume(session);
     this.#joined.feed.changed(session);
+    this.#joined.feed.happened(session, 'connected', '');
     this.#parts.log.debug({ client_id: session.clientId, ...session.facts }, 'session connected');
     // Last: what the client sent behind CONNECT is dealt with at once, and may be DISCONNECT.
     connection.open(inbox);
@@ -248,6 +249,8 @@ export class DeviceBroker {
     this.#closed.by(reason).add();
     const session = this.#joined.admission.detach(connection, reason);
     if (session === undefined) return;
+    const kind = reason === 'taken-over' ? 'taken-over' : 'disconnected';
+    this.#joined.feed.happened(session, kind, reason);
     // The listener has heard of its end, if it has ended.
     if (this.#joined.sessions.get(session.clientId) === session) this.#joined.feed.changed(session);
     this.#parts.log.debug({ client_id: session.clientId, reason }, 'session disconnected');

@@ -40,6 +40,15 @@ export class InflightWindow {
   #launched = 0;
   #passingCount = 0;
   #last = 0;
+  /** Of QoS 1 one at a time is timed: 0 for none. */
+  #timedId = 0;
+  #timedSince = 0;
+  #roundTripUs = 0;
+
+  /** The last time from PUBLISH to PUBACK; 0 while there is none. */
+  get roundTripUs(): number {
+    return this.#roundTripUs;
+  }
 
   get size(): number {
     return this.#inflight.size + this.#passingCount;
@@ -58,6 +67,7 @@ export class InflightWindow {
     const packetId = this.#next();
     const launched = this.#launched++;
     this.#inflight.set(packetId, { delivery, qos: delivery.qos, isReleased: false, launched });
+    if (delivery.qos === 1) this.#time(packetId);
     return packetId;
   }
 
@@ -94,7 +104,16 @@ export class InflightWindow {
     this.#inflight.set(packetId, { delivery, qos: delivery.qos, isReleased, launched });
   }
 
+  /** What was sent on a connection before is in no one's round trip. */
+  stopTiming(): void {
+    this.#timedId = 0;
+  }
+
   release(packetId: number): void {
+    if (packetId === this.#timedId) {
+      this.#timedId = 0;
+      this.#roundTripUs = Math.max(1, Math.round((performance.now() - this.#timedSince) * 1_000));
+    }
     const ring = this.#ring;
     if (ring === null || !this.#isPassing(packetId)) {
       this.#inflight.delete(packetId);
@@ -106,6 +125,7 @@ export class InflightWindow {
 
   clear(): void {
     this.#inflight.clear();
+    this.#timedId = 0;
     this.#ring = null;
     this.#sequences = null;
     this.#launches = null;
@@ -127,6 +147,12 @@ export class InflightWindow {
     });
   }
 
+  #time(packetId: number): void {
+    if (this.#timedId > 0) return;
+    this.#timedId = packetId;
+    this.#timedSince = performance.now();
+  }
+
   #isPassing(packetId: number): boolean {
     const ring = this.#ring;
     return ring !== null && ring[packetId & (ring.length - 1)] === packetId && packetId > 0;
@@ -144,6 +170,7 @@ export class InflightWindow {
       this.#launches ??= new Float64Array(ring.length);
       this.#launches[packetId & (ring.length - 1)] = this.#launched++;
     }
+    this.#time(packetId);
     return packetId;
   }
 

@@ -72,6 +72,7 @@ export class OutboxSender {
     this.#writer = new PublishWriter(this.#parts.clock, sink);
     this.#windowSize = Math.min(this.#limits.inflight, sink.terms.receiveMaximum);
     this.#needsResume = true;
+    this.#inflight.stopTiming();
     this.pump();
   }
 

@@ -24,11 +24,11 @@ import {
   type OutboxParts,
   referenceTo,
 } from './delivery.ts';
-import { DeliveryBooks } from './delivery-books.ts';
+import { DeliveryBooks, type DeliverySums } from './delivery-books.ts';
 import { DeliveryQueue } from './delivery-queue.ts';
 import { type Inflight, InflightWindow } from './inflight-window.ts';
 import { OutboxSender } from './outbox-sender.ts';
-import { RunQueue } from './run-queue.ts';
+import { figuresOf, type OutboxFigures, RunQueue } from './run-queue.ts';
 
 export class Outbox {
   readonly #parts: OutboxParts;
@@ -47,7 +47,7 @@ export class Outbox {
     this.#parts = parts;
     this.#books = new DeliveryBooks(parts);
     this.#limits = limits;
-    this.#queue = new DeliveryQueue(limits, parts.read);
+    this.#queue = new DeliveryQueue(limits, parts);
     const state = { queue: this.#queue, inflight: this.#inflight, books: this.#books };
     this.#sender = new OutboxSender(parts, limits, {
       ...state,
@@ -61,16 +61,17 @@ export class Outbox {
     this.#runs = new RunQueue(limits, { journal, sender: this.#sender, ...state });
   }
 
-  get deliveredCount(): number {
-    return this.#books.deliveredCount;
-  }
-
-  get droppedCount(): number {
-    return this.#books.droppedCount;
+  /** What became of its deliveries so far. */
+  get sums(): DeliverySums {
+    return this.#books;
   }
 
   get queuedCount(): number {
     return this.#queue.length + this.#runs.length;
+  }
+
+  get figures(): OutboxFigures {
+    return figuresOf(this.#queue, this.#runs, this.#inflight);
   }
 
   get isConnected(): boolean {

@@ -1,7 +1,7 @@
 /** What the broker needs from outside; `cli/` connects it to the bridge. */
 import type { Publication } from '../base/publication.ts';
 import type { SourcePlace } from '../base/source.ts';
-import type { Session } from '../proto/gen/trunkline/v1/session.ts';
+import type { Session, SessionEvent } from '../proto/gen/trunkline/v1/session.ts';
 import type { Run } from '../proto/run.ts';
 
 /** Where a spooled publication came from. */
@@ -103,6 +103,8 @@ export interface Uplink {
 export interface SessionListener {
   sessionChanged(session: Session): void;
   sessionRemoved(clientId: string): void;
+  /** What happened to a client; the bridge fills in the edge. */
+  sessionEvent(event: SessionEvent): void;
 }
 
 /** What the bridge may ask of the broker; the shape that its port names. */

@@ -69,6 +69,10 @@ class WaitingRun {
     return this.#left;
   }
 
+  get acceptedAt(): number {
+    return this.#run.acceptedAt;
+  }
+
   get bytes(): number {
     return this.#rest.end - this.#rest.start;
   }
@@ -107,6 +111,23 @@ function runOf({ publication, qos }: Delivery, form: FrameForm): Run {
   );
 }
 
+/** What waits for one session, and how far it is. */
+export interface OutboxFigures {
+  readonly roundTripUs: number;
+  readonly bytes: number;
+  /** When the oldest was accepted, or, as a reference, began to wait; 0 for none. */
+  readonly oldestAt: number;
+}
+
+export function figuresOf(
+  queue: DeliveryQueue,
+  runs: RunQueue,
+  { roundTripUs }: InflightWindow,
+): OutboxFigures {
+  const oldestAt = queue.oldestAt || runs.oldestAt;
+  return { bytes: queue.bytes + runs.bytes, oldestAt, roundTripUs };
+}
+
 export interface RunQueueParts {
   /** Null for a session that ends with its connection. */
   readonly journal: SessionJournal | null;
@@ -132,6 +153,15 @@ export class RunQueue {
   /** Messages that wait. */
   get length(): number {
     return this.#length;
+  }
+
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  /** When the oldest was accepted; 0 for none. */
+  get oldestAt(): number {
+    return this.#runs[0]?.acceptedAt ?? 0;
   }
 
   /** Sends it, as far as there is room, and keeps the rest; false when it has to be taken apart. The

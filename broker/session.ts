@@ -6,11 +6,13 @@
 import type { Limits } from '../base/config.ts';
 import type { Qos } from '../base/publication.ts';
 import { type Session as SessionFact, SessionState } from '../proto/gen/trunkline/v1/session.ts';
+import type { Will } from './connect-request.ts';
 import type { Connection } from './connection/connection.ts';
-import type { CloseReason } from './connection/connection-port.ts';
+import type { CloseReason, Traffic } from './connection/connection-port.ts';
 import type { FrameSink, OutboxParts } from './delivery.ts';
 import { Outbox } from './outbox.ts';
 import type { SessionJournal } from './session-journal.ts';
+import { whoEnded } from './who-ended.ts';
 
 /** Filters that a session fact names; the count says how many there are. */
 const factFiltersMax = 100;
@@ -55,9 +57,19 @@ export interface ConnectionFacts {
   readonly listener: string;
   readonly remoteAddress: string;
   readonly keepAliveSeconds: number;
+  /** As in `session.proto`. */
+  readonly authMethod: string;
+  readonly will: Omit<Will, 'payload' | 'properties'> | null;
 }
 
-const noConnection = { protocol: '', listener: '', remoteAddress: '', keepAliveSeconds: 0 };
+const noConnection = {
+  protocol: '',
+  listener: '',
+  remoteAddress: '',
+  keepAliveSeconds: 0,
+  authMethod: '',
+  will: null,
+};
 
 export class Session {
   readonly identity: SessionIdentity;
@@ -80,6 +92,10 @@ export class Session {
   disconnectedAt = 0;
   disconnectReason = '';
   receivedCount = 0;
+  /** Connections since the process began. */
+  connectionCount = 0;
+  /** Of the last connection. */
+  #traffic: Traffic = { received: 0, sent: 0 };
 
   constructor(identity: SessionIdentity, parts: OutboxParts, limits: Limits) {
     this.identity = identity;
@@ -101,6 +117,7 @@ export class Session {
     this.connection = connection;
     this.facts = facts;
     this.connectedAt = now;
+    this.connectionCount++;
     this.disconnectedAt = 0;
     this.disconnectReason = '';
   }
@@ -112,6 +129,7 @@ export class Session {
   }
 
   disconnected(reason: CloseReason, now: number): void {
+    this.#traffic = this.connection?.traffic ?? this.#traffic;
     this.connection = null;
     this.disconnectedAt = now;
     this.disconnectReason = reason;
@@ -138,14 +156,14 @@ export class Session {
 
   /** As the operators see it; the bridge and the core fill in edge and region. */
   fact(): SessionFact {
-    const { outbox, facts, identity } = this;
+    const { outbox, facts, identity, connection } = this;
     const filters = [...this.subscriptions].slice(0, factFiltersMax);
     return {
       clientId: identity.clientId,
       edgeId: '',
       gatewayId: '',
       region: '',
-      state: this.connection === null ? SessionState.KEPT : SessionState.CONNECTED,
+      state: connection === null ? SessionState.KEPT : SessionState.CONNECTED,
       protocol: facts.protocol,
       listener: facts.listener,
       remoteAddress: facts.remoteAddress,
@@ -160,9 +178,57 @@ export class Session {
       queueMessages: outbox.queuedCount,
       inflightMessages: outbox.inflightCount,
       receivedMessages: this.receivedCount,
-      deliveredMessages: outbox.deliveredCount,
-      droppedMessages: outbox.droppedCount,
+      deliveredMessages: outbox.sums.deliveredCount,
+      droppedMessages: outbox.sums.droppedCount,
+      sessionExpirySeconds: this.expirySeconds,
+      willPresent: facts.will !== null,
+      receiveMaximum: connection?.terms.receiveMaximum ?? 0,
+      disconnectedBy: whoEnded(this.disconnectReason),
+      queueOldestAtMs: outbox.figures.oldestAt,
+      // From one telling to the next: who tells knows.
+      receivedRate: 0,
+      deliveredRate: 0,
+      keepAliveMarginMs: this.#keepAliveMarginMs(),
+      drops: outbox.sums.drops(),
+      updatedAtMs: 0,
+      ...this.#wireFact(),
     };
+  }
+
+  /** Of its connection, and of what it takes and gives. */
+  #wireFact() {
+    const { connection, outbox, facts } = this;
+    const { will } = facts;
+    const traffic = connection?.traffic ?? this.#traffic;
+    return {
+      authMethod: facts.authMethod,
+      willTopic: will?.topic ?? '',
+      willQos: will?.qos ?? 0,
+      willRetain: will?.retain ?? false,
+      willDelaySeconds: will?.delaySeconds ?? 0,
+      maximumPacketBytes: connection?.terms.packetBytesMax ?? 0,
+      topicAliasMaximum: connection?.terms.topicAliasMaximum ?? 0,
+      sharedSubscriptionCount: this.groups?.size ?? 0,
+      receivedBytes: traffic.received,
+      sentBytes: traffic.sent,
+      queueBytes: outbox.figures.bytes,
+      unsentBytes: connection?.backlogBytes ?? 0,
+      blockedMs: Math.round(connection?.blockedMs(performance.now()) ?? 0),
+      unreleasedMessages: this.received.size,
+      connectionCount: this.connectionCount,
+      roundTripUs: outbox.figures.roundTripUs,
+      receivedByteRate: 0,
+      sentByteRate: 0,
+      droppedRate: 0,
+    };
+  }
+
+  /** 0 while there is nothing to tell. */
+  #keepAliveMarginMs(): number {
+    const silence = this.connection?.keepAlive.longestSilenceMs ?? 0;
+    const { keepAliveSeconds } = this.facts;
+    if (silence === 0 || keepAliveSeconds === 0) return 0;
+    return Math.max(1, Math.round(keepAliveSeconds * 1_500 - silence));
   }
 
   #tellGroups(): void {

@@ -26,6 +26,8 @@ export interface SessionsParts {
   readonly listener: SessionListener;
   /** A session is no more. */
   readonly onEnded: (session: Session) => void;
+  /** It was kept for as long as it was to be, and is about to end. */
+  readonly onExpired: (session: Session) => void;
 }
 
 /** Who connects, and for how long the session is to be kept. */
@@ -164,6 +166,7 @@ export class Sessions implements Iterable<Session> {
     for (const session of [...this.#sessions.values()]) {
       if (!this.#isExpired(session)) continue;
       this.#parts.log.info({ client_id: session.clientId }, 'session expired');
+      this.#parts.onExpired(session);
       this.end(session);
     }
   }

@@ -8,3 +8,10 @@ export interface CommandIo {
 
 /** Throws `TrunklineError` for what one sentence can say; `main` prints it and exits with 1. */
 export type CommandRun = (args: string[], io: CommandIo) => Promise<number>;
+
+/** A command's code is loaded when it is called. */
+export interface Command {
+  readonly name: string;
+  readonly summary: string;
+  readonly load: () => Promise<CommandRun>;
+}

@@ -3,14 +3,8 @@
  * What goes wrong in a way the user can mend is one sentence on standard error and exit code 1.
  */
 import { messageOf, TrunklineError } from '../base/errors.ts';
-import type { CommandIo, CommandRun } from './command.ts';
+import type { Command, CommandIo } from './command.ts';
 import { nearest } from './nearest.ts';
-
-interface Command {
-  readonly name: string;
-  readonly summary: string;
-  load(): Promise<CommandRun>;
-}
 
 const commands: readonly Command[] = [
   {
@@ -79,6 +73,11 @@ const commands: readonly Command[] = [
     load: async () => (await import('./config-command.ts')).configCommand,
   },
   {
+    name: 'completion',
+    summary: 'Print a script that completes command lines in bash or zsh.',
+    load: async () => (await import('./completion.ts')).completionCommand(commands),
+  },
+  {
     name: 'version',
     summary: 'Print the version.',
     load: async () => (await import('./version.ts')).versionCommand,
@@ -111,6 +110,8 @@ async function dispatch(args: string[], io: CommandIo): Promise<number> {
 
 function faultText(error: unknown): string {
   if (error instanceof TrunklineError) {
+    // The lines of a query, with a caret under the character that is meant, stay as they are.
+    if (error.code === 'query-invalid') return `trunkline: ${error.message}`;
     return `trunkline: ${error.message.replaceAll(/\s*\n\s*/g, ' ')}`;
   }
   const stack = error instanceof Error ? error.stack : undefined;

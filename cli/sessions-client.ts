@@ -1,6 +1,7 @@
 /** The core's HTTP API as `trunkline sessions` needs it: pages, one session, and the watch. */
 import { TrunklineError } from '../base/errors.ts';
-import type { SessionJson, SessionPageJson } from '../core/http/session-json.ts';
+import type { ExplainJson, SessionJson, SessionPageJson } from '../core/http/session-json.ts';
+import type { EventJson } from '../core/http/session-routes.ts';
 import { CoreClient, type CoreClientOptions } from './core-client.ts';
 
 /** One event is one session; more without an end is not a core's stream. */
@@ -12,6 +13,40 @@ export interface ServerEvent {
   readonly data: string;
 }
 
+/** Parameters by their names on the wire. */
+export type Query = Readonly<Record<string, string>>;
+
+export interface GroupPageJson {
+  readonly group_by: readonly string[];
+  readonly aggregates: readonly string[];
+  readonly groups: readonly {
+    readonly keys: readonly string[];
+    readonly count: number;
+    readonly values: readonly number[];
+  }[];
+  readonly next_page_token: string;
+  readonly total_groups: number;
+  readonly total_size: number;
+  readonly complete: boolean;
+  readonly silent_edges: readonly string[];
+  readonly explain?: ExplainJson;
+}
+
+export interface EventPageJson {
+  readonly events: readonly EventJson[];
+  readonly next_page_token: string;
+  readonly kept_since_ms: number;
+  readonly complete: boolean;
+  readonly silent_edges: readonly string[];
+}
+
+export interface StoryJson {
+  readonly answer: string;
+  readonly around: readonly EventJson[];
+  readonly complete: boolean;
+  readonly silent_edges: readonly string[];
+}
+
 export class SessionsClient {
   readonly #core: CoreClient;
 
@@ -21,17 +56,24 @@ export class SessionsClient {
   }
 
   /** Throws as `CoreClient.answerOf` does. */
-  async page(query: {
-    pageSize: number;
-    pageToken: string;
-    filter: string;
-  }): Promise<SessionPageJson> {
-    const parameters = new URLSearchParams({
-      page_size: String(query.pageSize),
-      page_token: query.pageToken,
-      filter: query.filter,
-    });
-    return this.#core.get<SessionPageJson>(`/v1/sessions?${parameters}`);
+  page(query: Query): Promise<SessionPageJson> {
+    return this.#core.get(`/v1/sessions?${new URLSearchParams(query)}`);
+  }
+
+  /** Throws as `CoreClient.answerOf` does. */
+  groups(query: Query): Promise<GroupPageJson> {
+    return this.#core.get(`/v1/sessions:group?${new URLSearchParams(query)}`);
+  }
+
+  /** Throws as `CoreClient.answerOf` does. */
+  history(query: Query): Promise<EventPageJson> {
+    return this.#core.get(`/v1/sessions:history?${new URLSearchParams(query)}`);
+  }
+
+  /** Throws as `CoreClient.answerOf` does. */
+  why(clientId: string, at: string): Promise<StoryJson> {
+    const path = `/v1/sessions/${encodeURIComponent(clientId)}:why`;
+    return this.#core.get(`${path}?${new URLSearchParams({ at })}`);
   }
 
   /** Throws `not-found`, or as `CoreClient.answerOf` does. */
@@ -41,8 +83,8 @@ export class SessionsClient {
   }
 
   /** Events until the core ends the stream or the signal is aborted, which is no error. */
-  async *watch(filter: string, signal: AbortSignal): AsyncGenerator<ServerEvent> {
-    const path = `/v1/sessions:watch?${new URLSearchParams({ filter })}`;
+  async *watch(query: Query, signal: AbortSignal): AsyncGenerator<ServerEvent> {
+    const path = `/v1/sessions:watch?${new URLSearchParams(query)}`;
     try {
       const response = await this.#core.answerOf(path, { signal });
       if (response.body === null) return;

@@ -10,11 +10,13 @@ import { type Config, requireCredential } from '../base/config.ts';
 import { Ledger } from '../base/ledger.ts';
 import type { Logger } from '../base/log.ts';
 import type { Metrics } from '../base/metrics.ts';
+import type { SessionEvent } from '../proto/gen/trunkline/v1/session.ts';
 import { openBackplane } from './backplane/open-backplane.ts';
 import { FanOut } from './fanout/fan-out.ts';
 import { FleetEngine } from './fleet/fleet-engine.ts';
 import { TrunkDesk } from './fleet/trunk-desk.ts';
 import { openFrontDoor } from './frontdoor/front-door.ts';
+import { SessionHistory } from './history/session-history.ts';
 import { openHttp } from './http/http-server.ts';
 import { RulesDesk } from './rules/rules-desk.ts';
 import { SessionIndex } from './sessions/session-index.ts';
@@ -77,7 +79,15 @@ export class Core {
         { logBytes: config.limits.log_bytes, logSeconds: config.limits.log_seconds },
       ),
     );
-    const sessions = new SessionIndex(parts);
+    const history = this.#add(
+      await SessionHistory.open(parts, {
+        file: join(folder, 'history.db'),
+        keptSeconds: config.limits.history_seconds,
+        bytesMax: config.limits.history_bytes,
+      }),
+    );
+    const onEvents = (events: readonly SessionEvent[]) => history.note(events);
+    const sessions = new SessionIndex({ ...parts, onEvents });
     const edges = new AttachedEdges();
     const rules = this.#add(
       await RulesDesk.open(
@@ -89,7 +99,7 @@ export class Core {
     this.#drain = () => drain.finish(config.core.drain_seconds * 1_000);
     const { id: coreId } = config.core;
     const trunks = new TrunkDesk({ ...parts, index: sessions, edges, backplane }, { coreId });
-    const fleet = new FleetEngine({ ...parts, index: sessions, trunks, drain, rules });
+    const fleet = new FleetEngine({ ...parts, index: sessions, trunks, drain, rules, history });
     const common = { ...parts, ledger, fanout, sessions, fleet, edges, drain };
     const trunk = this.#add(
       await TrunkDoor.open(

@@ -63,5 +63,11 @@ export const limits = z.strictObject({
   foreign_queue_bytes: bytes
     .default(256 * 1024 * 1024)
     .describe('Bytes of messages that wait for one foreign broker, as far as they are in memory.'),
+  history_seconds: count
+    .default(7 * 24 * 3600)
+    .describe('How long the core remembers what happened to sessions.'),
+  history_bytes: bytes
+    .default(1024 * 1024 * 1024)
+    .describe('Size of that history on disk; past it the oldest goes.'),
   gateway_devices: count.default(10_000).describe('Devices attached behind one gateway stream.'),
 });

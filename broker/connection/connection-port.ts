@@ -54,6 +54,12 @@ export interface ConnectionTerms {
   readonly requestProblemInformation: boolean;
 }
 
+/** Bytes of MQTT. */
+export interface Traffic {
+  readonly received: number;
+  readonly sent: number;
+}
+
 export const termsOf311: ConnectionTerms = {
   receiveMaximum: 65_535,
   packetBytesMax: 0,
@@ -90,8 +96,9 @@ export interface ConnectionOptions {
   readonly backlogBytesMax: number;
 }
 
-/** The reason in an error that Aedes ends a connection with. */
-export function reasonOf(error: Error): CloseReason {
+/** The reason in an error that Aedes ends a connection with; without one, it is of Aedes's own will. */
+export function reasonOf(error: Error | undefined, isConnecting: boolean): CloseReason {
+  if (error === undefined) return isConnecting ? 'refused' : 'disconnected';
   if (error.message === 'keep alive timeout') return 'keep-alive-timeout';
   return error.message.startsWith('connect did not') ? 'connect-timeout' : 'protocol-error';
 }

@@ -22,6 +22,7 @@ import {
   type ConnectionTerms,
   type FlowSink,
   reasonOf,
+  type Traffic,
   termsOf311,
 } from './connection-port.ts';
 import { Control } from './control.ts';
@@ -61,7 +62,7 @@ export class Connection extends EventEmitter {
   /** The scanner's present frame has not been dispatched. */
   #hasFrame = false;
   #isPaused = false;
-  readonly #keepAlive = new KeepAliveStep();
+  readonly keepAlive = new KeepAliveStep();
   readonly #turn = new Turn();
   #closeReason: CloseReason | null = null;
 
@@ -109,6 +110,11 @@ export class Connection extends EventEmitter {
 
   get backlogBytes(): number {
     return this.#output.backlogBytes;
+  }
+
+  /** Bytes of MQTT so far, both ways. */
+  get traffic(): Traffic {
+    return { received: this.#scanner.pushedBytes, sent: this.#output.appendedBytes };
   }
 
   blockedMs(now: number): number {
@@ -197,7 +203,7 @@ export class Connection extends EventEmitter {
 
   destroy(error?: Error): this {
     if (this.#state === 'closed') return this;
-    this.#closeReason ??= this.#reasonOf(error);
+    this.#closeReason ??= reasonOf(error, this.isConnecting);
     this.#sealAedes();
     const { dialect } = this.#control;
     const farewell = this.#state === 'open' ? dialect.farewell(this.#closeReason) : null;
@@ -223,7 +229,7 @@ export class Connection extends EventEmitter {
       this.end(fault);
       return;
     }
-    if (this.#state === 'open' && this.#keepAlive.isDue()) this.#hooks.refreshKeepAlive(this);
+    if (this.#state === 'open' && this.keepAlive.isDue()) this.#hooks.refreshKeepAlive(this);
     this.#scanner.push(chunk);
     this.#pump();
   }
@@ -288,10 +294,5 @@ export class Connection extends EventEmitter {
     const wasAwaiting = this.#control.isAwaiting;
     this.#control.answer(frame);
     if (wasAwaiting) setImmediate(() => this.goOn());
-  }
-
-  #reasonOf(error: Error | undefined): CloseReason {
-    const unsaid = this.#state === 'connecting' ? 'refused' : 'disconnected';
-    return error === undefined ? unsaid : reasonOf(error);
   }
 }

@@ -11,6 +11,8 @@ export type ScanFault = 'length-malformed' | 'too-large';
 const empty = Buffer.alloc(0);
 
 export class FrameScanner {
+  /** Of all chunks. */
+  pushedBytes = 0;
   /** The whole frame is `buffer[start, end)`; what follows its fixed header begins at `bodyStart`. */
   buffer: Buffer = empty;
   start = 0;
@@ -44,6 +46,7 @@ export class FrameScanner {
   }
 
   push(chunk: Buffer): void {
+    this.pushedBytes += chunk.length;
     const rest = this.#chunk.length - this.#at;
     this.#chunk = rest === 0 ? chunk : Buffer.concat([this.#chunk.subarray(this.#at), chunk]);
     this.#at = 0;

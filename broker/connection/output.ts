@@ -39,6 +39,8 @@ export class Output implements Flushable {
   readonly #options: OutputOptions;
   #ranges: Range[] = [];
   #bytes = 0;
+  /** Of all that was ever appended. */
+  appendedBytes = 0;
   /** How many at the head of `#ranges` are joined already, and the bytes of the others. */
   #joined = 0;
   #looseBytes = 0;
@@ -78,6 +80,7 @@ export class Output implements Flushable {
     if (last !== undefined && last.buffer === buffer && last.end === start) last.end = end;
     else this.#ranges.push({ buffer, start, end });
     this.#bytes += end - start;
+    this.appendedBytes += end - start;
     if (this.#isBlocked) {
       this.#looseBytes += end - start;
       const loose = this.#ranges.length - this.#joined;

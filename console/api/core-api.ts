@@ -1,5 +1,5 @@
 /** Calls to the core that served this page, with the operator's token when there is one. */
-import type { Edge, Session, SessionPage, Trunk } from './types.ts';
+import type { Edge, Session, SessionEventPage, SessionPage, SessionStory, Trunk } from './types.ts';
 
 export type FaultKind =
   /** No answer, or one that did not come from a core. */
@@ -25,6 +25,8 @@ const answerMsMax = 8_000;
 
 export interface PageQuery {
   readonly filter: string;
+  /** Empty: by client identifier. */
+  readonly orderBy: string;
   readonly pageSize: number;
   readonly pageToken: string;
 }
@@ -61,6 +63,7 @@ export class CoreApi {
   sessions(query: PageQuery, signal?: AbortSignal): Promise<SessionPage> {
     const search = new URLSearchParams({ page_size: String(query.pageSize) });
     if (query.filter !== '') search.set('filter', query.filter);
+    if (query.orderBy !== '') search.set('order_by', query.orderBy);
     if (query.pageToken !== '') search.set('page_token', query.pageToken);
     return this.#json(`/v1/sessions?${search}`, signal);
   }
@@ -68,6 +71,19 @@ export class CoreApi {
   async session(clientId: string, signal?: AbortSignal): Promise<Session> {
     const path = `/v1/sessions/${encodeURIComponent(clientId)}`;
     return (await this.#json<{ session: Session }>(path, signal)).session;
+  }
+
+  /** Why it lost its connection at a time, or the last one. */
+  why(of: { clientId: string; at: string }, signal?: AbortSignal): Promise<SessionStory> {
+    const path = `/v1/sessions/${encodeURIComponent(of.clientId)}:why`;
+    return this.#json(`${path}?${new URLSearchParams({ at: of.at })}`, signal);
+  }
+
+  /** The newest events of one client. */
+  history(clientId: string, signal?: AbortSignal): Promise<SessionEventPage> {
+    const quoted = clientId.replaceAll(/["\\*]/g, '\\$&');
+    const filter = `client_id = "${quoted}"`;
+    return this.#json(`/v1/sessions:history?${new URLSearchParams({ filter })}`, signal);
   }
 
   /** The open stream of snapshot and changes; read it with `readEvents`. */

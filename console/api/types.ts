@@ -22,6 +22,39 @@ export interface Session {
   readonly delivered_messages: number;
   readonly dropped_messages: number;
   readonly region: string;
+  readonly auth_method: string;
+  readonly will_topic: string;
+  readonly queue_bytes: number;
+  readonly received_bytes: number;
+  readonly sent_bytes: number;
+  readonly received_rate: number;
+  readonly delivered_rate: number;
+  readonly round_trip_us: number;
+  readonly keep_alive_margin_ms: number;
+  readonly connection_count: number;
+  readonly blocked_ms: number;
+}
+
+/** What happened to a client at its edge. */
+export interface SessionEvent {
+  readonly at_ms: number;
+  readonly client_id: string;
+  readonly kind: string;
+  readonly reason: string;
+  readonly by: string;
+  readonly edge_id: string;
+  readonly gateway_id: string;
+  readonly remote_address: string;
+  readonly connected_ms: number;
+}
+
+export interface SessionEventPage {
+  readonly events: readonly SessionEvent[];
+  readonly kept_since_ms: number;
+}
+
+export interface SessionStory {
+  readonly answer: string;
 }
 
 export interface Subscription {

@@ -1,19 +1,22 @@
 /** The filter in the core's own language, applied a moment after the last key or at once by Enter. */
+import type { ComponentChildren } from 'preact';
 import { useEffect, useRef, useState } from 'preact/hooks';
 
 const quietMs = 350;
-
-const examples = ['state = connected', 'state = kept', 'client_id = meter-*'] as const;
 
 export interface FilterBoxProps {
   /** The filter in force. */
   readonly filter: string;
   readonly fault: string;
   readonly onFilter: (filter: string) => void;
+  /** Stands below the field. */
+  readonly children: ComponentChildren;
 }
 
-export function FilterBox({ filter, fault, onFilter }: FilterBoxProps) {
+export function FilterBox({ filter, fault, onFilter, children }: FilterBoxProps) {
   const [text, setText] = useState(filter);
+  // Also set by a query that was picked.
+  useEffect(() => setText(filter), [filter]);
   const timer = useRef<ReturnType<typeof setTimeout> | undefined>(undefined);
   useEffect(() => () => clearTimeout(timer.current), []);
   const apply = (wanted: string) => {
@@ -50,29 +53,11 @@ export function FilterBox({ filter, fault, onFilter }: FilterBoxProps) {
           aria-describedby="filter-fault"
           onInput={(event) => typed(event.currentTarget.value)}
         />
-        <Examples filter={filter} onPick={apply} />
+        {children}
         <p id="filter-fault" class="fault" role="alert">
           {fault}
         </p>
       </form>
     </search>
-  );
-}
-
-function Examples({ filter, onPick }: { filter: string; onPick: (filter: string) => void }) {
-  return (
-    <ul class="examples" aria-label="Filters to try">
-      {examples.map((example) => (
-        <li key={example}>
-          <button
-            type="button"
-            aria-pressed={filter === example}
-            onClick={() => onPick(filter === example ? '' : example)}
-          >
-            {example}
-          </button>
-        </li>
-      ))}
-    </ul>
   );
 }

@@ -3,7 +3,8 @@ import type { ComponentChildren } from 'preact';
 import { useEffect, useRef, useState } from 'preact/hooks';
 import type { CoreApi } from '../api/core-api.ts';
 import type { Session } from '../api/types.ts';
-import { count, dateTime } from '../format.ts';
+import { bytes, count, dateTime, rate, roundTrip } from '../format.ts';
+import { SessionStory } from './session-story.tsx';
 import { protocolText } from './sessions-table.tsx';
 
 const askMs = 1_000;
@@ -34,6 +35,7 @@ export function SessionDetails({ api, clientId, onClose }: SessionDetailsProps) 
         </p>
       )}
       {session !== null && <Facts session={session} />}
+      <SessionStory api={api} clientId={clientId} />
     </dialog>
   );
 }
@@ -72,22 +74,39 @@ function Facts({ session }: { session: Session }) {
         <Fact name="Address">{session.remote_address || '–'}</Fact>
         <Fact name="User">{session.username || 'anonymous'}</Fact>
         <Fact name="Clean start">{session.clean_start ? 'yes' : 'no, session is kept'}</Fact>
-        <Fact name="Keep alive">{`${session.keep_alive_seconds} s`}</Fact>
+        <Fact name="Authenticated by">{session.auth_method || '–'}</Fact>
+        <Fact name="Keep alive">{keepAliveText(session)}</Fact>
+        <Fact name="Round trip">{roundTrip(session.round_trip_us)}</Fact>
+        <Fact name="Connections">{count(session.connection_count)}</Fact>
         <Fact name="Connected">{dateTime(session.connected_at_ms)}</Fact>
         {session.state === 'kept' && (
           <Fact name="Disconnected">
             {`${dateTime(session.disconnected_at_ms)} (${session.disconnect_reason || 'no reason'})`}
           </Fact>
         )}
-        <Fact name="Messages in">{count(session.received_messages)}</Fact>
-        <Fact name="Messages out">{count(session.delivered_messages)}</Fact>
+        <Fact name="Messages in">{flowText(session.received_messages, session.received_rate)}</Fact>
+        <Fact name="Messages out">
+          {flowText(session.delivered_messages, session.delivered_rate)}
+        </Fact>
+        <Fact name="Bytes in, out">
+          {`${bytes(session.received_bytes)}, ${bytes(session.sent_bytes)}`}
+        </Fact>
         <Fact name="Dropped">{count(session.dropped_messages)}</Fact>
-        <Fact name="Queue">{count(session.queue_messages)}</Fact>
+        <Fact name="Queue">{`${count(session.queue_messages)}, ${bytes(session.queue_bytes)}`}</Fact>
         <Fact name="In flight">{count(session.inflight_messages)}</Fact>
       </dl>
       <Subscriptions session={session} />
     </>
   );
+}
+
+function keepAliveText(session: Session): string {
+  const { keep_alive_seconds: seconds, keep_alive_margin_ms: margin } = session;
+  return margin === 0 ? `${seconds} s` : `${seconds} s, ${rate(margin / 1_000)} s to spare`;
+}
+
+function flowText(messages: number, perSecond: number): string {
+  return perSecond === 0 ? count(messages) : `${count(messages)}, ${rate(perSecond)}/s`;
 }
 
 function Fact({ name, children }: { name: string; children: ComponentChildren }) {

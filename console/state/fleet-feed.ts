@@ -82,7 +82,7 @@ export class FleetFeed extends Feed<FleetView> {
       this.#api.edges(signal),
       this.#api.trunks(signal),
       // Without a filter the total costs the core nothing, however large the fleet.
-      this.#api.sessions({ filter: '', pageSize: 1, pageToken: '' }, signal),
+      this.#api.sessions({ filter: '', orderBy: '', pageSize: 1, pageToken: '' }, signal),
     ]);
     if (signal.aborted) return;
     this.show({ trunks });

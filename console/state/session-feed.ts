@@ -7,6 +7,7 @@ import { readEvents, type StreamEvent } from '../api/event-stream.ts';
 import type { Session } from '../api/types.ts';
 import { Backoff } from './backoff.ts';
 import { Feed } from './feed.ts';
+import type { SavedQuery } from './saved-queries.ts';
 import { type SessionChange, withChanges } from './session-rows.ts';
 
 const pageSize = 50;
@@ -18,8 +19,7 @@ const askAgainMs = 3_000;
 /** Changes are shown together: a fleet that reconnects would redraw the page thousands of times. */
 const showMs = 250;
 
-export interface SessionView {
-  readonly filter: string;
+export interface SessionView extends SavedQuery {
   /** `live`: changes arrive by themselves; `asking`: they are fetched every few seconds. */
   readonly phase: 'loading' | 'live' | 'asking' | 'lost';
   /** Why the filter is refused, in the core's words; empty when it is fine. */
@@ -32,6 +32,7 @@ export interface SessionView {
 
 const firstView: SessionView = {
   filter: '',
+  orderBy: '',
   phase: 'loading',
   filterFault: '',
   rows: [],
@@ -54,8 +55,8 @@ export class SessionFeed extends Feed<SessionView> {
   /** How many match; counted along by the watch, or null while it has not said. */
   #liveTotal: number | null = null;
 
-  constructor(api: CoreApi) {
-    super(firstView);
+  constructor(api: CoreApi, first: SavedQuery) {
+    super({ ...firstView, filter: first.filter, orderBy: first.orderBy });
     this.#api = api;
   }
 
@@ -73,9 +74,9 @@ export class SessionFeed extends Feed<SessionView> {
     this.#liveTotal = null;
   }
 
-  filterBy(filter: string): void {
+  ask({ filter, orderBy }: SavedQuery): void {
     this.#tokens = [''];
-    this.show({ filter, filterFault: '', pageNumber: 1 });
+    this.show({ filter, orderBy, filterFault: '', pageNumber: 1 });
     this.#restart();
   }
 
@@ -102,7 +103,8 @@ export class SessionFeed extends Feed<SessionView> {
   async #follow(signal: AbortSignal): Promise<void> {
     try {
       await this.#loadPage(signal);
-      if (this.view.total <= watchedMax) await this.#watch(signal);
+      // Changes have no place in another order: those pages are asked for again.
+      if (this.view.total <= watchedMax && this.view.orderBy === '') await this.#watch(signal);
       else this.show({ phase: 'asking' });
       this.#again(signal, this.view.phase === 'asking' ? askAgainMs : this.#lost());
     } catch (error) {
@@ -138,7 +140,8 @@ export class SessionFeed extends Feed<SessionView> {
 
   async #loadPage(signal: AbortSignal): Promise<void> {
     const pageToken = this.#tokens.at(-1) ?? '';
-    const query = { filter: this.view.filter, pageSize, pageToken };
+    const { filter, orderBy } = this.view;
+    const query = { filter, orderBy, pageSize, pageToken };
     const page = await this.#api.sessions(query, signal);
     if (signal.aborted) return;
     this.#nextToken = page.next_page_token;

@@ -7,8 +7,9 @@ import { TrunklineError } from '../../base/errors.ts';
 import { laneCount } from '../../base/limits.ts';
 import type { Logger } from '../../base/log.ts';
 import type { Counter, Latency, Metrics } from '../../base/metrics.ts';
-import { type Publication, publicationBytes } from '../../base/publication.ts';
+import type { Publication } from '../../base/publication.ts';
 import { openSqlite, type SqlDatabase } from '../../base/sqlite.ts';
+import { bytesOf, takeGroup, type WaitingAppend } from './append-group.ts';
 import type {
   Appended,
   Backplane,
@@ -23,20 +24,10 @@ import { LogReader } from './log-reader.ts';
 import * as tables from './log-tables.ts';
 import { SourceBook, type SourceRow } from './source-book.ts';
 
-/** Bytes of one transaction: more would hold back the acknowledgement of those in it. */
-const groupBytesMax = 8 * 1024 * 1024;
-
 export interface EmbeddedParts {
   readonly log: Logger;
   readonly metrics: Metrics;
   readonly clock: Clock;
-}
-
-interface Waiting {
-  readonly batches: readonly LogAppend[];
-  readonly bytes: number;
-  readonly resolve: (appended: readonly Appended[]) => void;
-  readonly reject: (error: unknown) => void;
 }
 
 export class EmbeddedBackplane implements Backplane {
@@ -57,7 +48,7 @@ export class EmbeddedBackplane implements Backplane {
   readonly #commitTime: Latency;
   #logEpoch: string;
   #bytes = 0;
-  #waiting: Waiting[] = [];
+  #waiting: WaitingAppend[] = [];
   #committing: Promise<void> | null = null;
   /** Trimming and committing take turns on the writer. */
   #writing: Promise<unknown> = Promise.resolve();
@@ -157,10 +148,7 @@ export class EmbeddedBackplane implements Backplane {
     if (this.#closing !== null) {
       return Promise.reject(new TrunklineError('store-failing', 'The log is closed.'));
     }
-    let bytes = 0;
-    for (const { publications } of batches) {
-      for (const publication of publications) bytes += publicationBytes(publication);
-    }
+    const bytes = bytesOf(batches);
     return new Promise((resolve, reject) => {
       this.#waiting.push({ batches, bytes, resolve, reject });
       this.#committing ??= new Promise((done) => {
@@ -221,25 +209,14 @@ export class EmbeddedBackplane implements Backplane {
 
   async #commitAll(): Promise<void> {
     while (this.#waiting.length > 0) {
-      const group = this.#takeGroup();
+      const group = takeGroup(this.#waiting);
       await this.#exclusively(() => this.#commit(group));
     }
     this.#committing = null;
   }
 
-  #takeGroup(): Waiting[] {
-    let bytes = 0;
-    let count = 0;
-    for (const waiting of this.#waiting) {
-      if (count > 0 && bytes + waiting.bytes > groupBytesMax) break;
-      bytes += waiting.bytes;
-      count++;
-    }
-    return this.#waiting.splice(0, count);
-  }
-
   /** Settles everyone in the group; never rejects. */
-  async #commit(group: readonly Waiting[]): Promise<void> {
+  async #commit(group: readonly WaitingAppend[]): Promise<void> {
     const startedAt = this.#parts.clock.elapsed();
     const plan = new CommitPlan({
       heads: this.#heads,
@@ -247,7 +224,7 @@ export class EmbeddedBackplane implements Backplane {
       now: this.#parts.clock.now(),
       logEpoch: this.#logEpoch,
     });
-    const taken: { waiting: Waiting; appended: Appended[] }[] = [];
+    const taken: { waiting: WaitingAppend; appended: Appended[] }[] = [];
     for (const waiting of group) {
       try {
         taken.push({ waiting, appended: waiting.batches.map((batch) => plan.add(batch)) });

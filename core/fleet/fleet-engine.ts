@@ -6,33 +6,38 @@ import type { Clock } from '../../base/clock.ts';
 import { TrunklineError } from '../../base/errors.ts';
 import type { Logger } from '../../base/log.ts';
 import type { Counter, Metrics } from '../../base/metrics.ts';
-import type { Edge, ListSessionsResponse } from '../../proto/gen/trunkline/v1/fleet.ts';
+import type {
+  Edge,
+  ExplainSessionRequest,
+  ExplainSessionResponse,
+  GroupSessionsRequest,
+  GroupSessionsResponse,
+  ListSessionEventsRequest,
+  ListSessionEventsResponse,
+  ListSessionsRequest,
+  ListSessionsResponse,
+  QueryExplain as QueryExplainMessage,
+  WatchSessionsRequest,
+} from '../../proto/gen/trunkline/v1/fleet.ts';
 import type { Session } from '../../proto/gen/trunkline/v1/session.ts';
+import type { SessionHistory } from '../history/session-history.ts';
+import { explainSession } from '../history/session-story.ts';
 import type { RulesDesk } from '../rules/rules-desk.ts';
-import { parseSessionFilter } from '../sessions/session-filter.ts';
 import type { SessionIndex } from '../sessions/session-index.ts';
+import { matcherOf } from '../sessions/session-matcher.ts';
+import { clientOf } from '../sessions/session-scan.ts';
 import type { Drain } from '../trunk/drain.ts';
-import { PageTokens } from './page-tokens.ts';
-import { SessionScan } from './session-scan.ts';
+import { masked, parseFields } from './field-mask.ts';
+import { type QueryExplain, SessionQueries } from './session-queries.ts';
 import { SessionWatch, type WatchEnd } from './session-watch.ts';
 import type { TrunkDesk } from './trunk-desk.ts';
-
-const pageSizeDefault = 50;
-const pageSizeMax = 1_000;
+import { WatchPositions } from './watch-resume.ts';
 
 /** Every change is offered to every watch, so their number bounds what a change costs. */
 const watchesMax = 100;
 
 /** Changes that wait for one watcher: some seconds of a large fleet's. */
 const changesMax = 10_000;
-
-export interface SessionQuery {
-  /** 1 to 1,000; 0 means 50. */
-  readonly pageSize: number;
-  /** Empty for the first page. */
-  readonly pageToken: string;
-  readonly filter: string;
-}
 
 export interface FleetEngineParts {
   readonly index: SessionIndex;
@@ -41,6 +46,8 @@ export interface FleetEngineParts {
   readonly metrics: Metrics;
   /** Absent where rules are not kept. */
   readonly rules?: RulesDesk;
+  /** Absent where what happened is not kept. */
+  readonly history?: SessionHistory;
   /** Absent where there are no edges to ask. */
   readonly trunks?: TrunkDesk;
   /** Absent where there are no edges to send away. */
@@ -54,8 +61,8 @@ export class FleetEngine {
   readonly #trunks: TrunkDesk | null;
   readonly #clock: Clock;
   readonly #log: Logger;
-  readonly #scan: SessionScan;
-  readonly #tokens = new PageTokens();
+  readonly #queries: SessionQueries;
+  readonly #history: SessionHistory | null;
   readonly #watches = new Set<SessionWatch>();
   readonly #ended: Record<WatchEnd, Counter>;
   readonly #refused: Counter;
@@ -67,7 +74,8 @@ export class FleetEngine {
     this.#trunks = parts.trunks ?? null;
     this.#clock = parts.clock;
     this.#log = parts.log;
-    this.#scan = new SessionScan(parts);
+    this.#queries = new SessionQueries(parts);
+    this.#history = parts.history ?? null;
     const { metrics } = parts;
     const ended = (reason: WatchEnd) =>
       metrics.counter('trunkline_fleet_watches_ended_total', 'Session watches ended, by reason.', {
@@ -85,31 +93,52 @@ export class FleetEngine {
     metrics.gauge('trunkline_fleet_watches', 'Session watches open.', () => this.#watches.size);
   }
 
-  /**
-   * A page of sessions by client identifier. The total is that of the first page for all of them.
-   * Throws `query-invalid`, or `overloaded` when too many queries wait.
-   */
-  async list(query: SessionQuery): Promise<ListSessionsResponse> {
-    const pageSize = checkedPageSize(query.pageSize);
-    const filter = parseSessionFilter(query.filter);
-    const before = query.pageToken === '' ? null : this.#tokens.read(query.filter, query.pageToken);
-    const isAll = query.filter.trim() === '';
-    const { page, hasMore, total } = await this.#scan.run({
-      filter,
-      pageSize,
-      after: before?.lastKey ?? null,
-      total: isAll ? this.#index.size : (before?.total ?? null),
-    });
-    const lastKey = page.at(-1)?.clientId ?? '';
-    const silentEdges = this.#index.silentEdges();
+  /** A page of sessions. Throws `query-invalid`, or `overloaded` when too many queries wait. */
+  async list(query: ListSessionsRequest): Promise<ListSessionsResponse> {
+    const mask = parseFields(query.fields);
+    const { table } = this.#index;
+    return this.#queries.list(query, (page) => ({
+      sessions: page.rows.map((row) => masked(table.read(row), mask)),
+      nextPageToken: page.nextPageToken,
+      totalSize: page.total,
+      asOfMs: page.asOfMs,
+      ...this.#completeness(),
+      explain: query.explain ? explainOf(page.explain) : undefined,
+    }));
+  }
+
+  /** Throws as `list` does. */
+  async group(query: GroupSessionsRequest): Promise<GroupSessionsResponse> {
+    const page = await this.#queries.group(query);
     return {
-      sessions: [...page],
-      nextPageToken: hasMore ? this.#tokens.issue(query.filter, { lastKey, total }) : '',
-      totalSize: total,
-      asOfMs: this.#clock.now(),
-      complete: silentEdges.length === 0,
-      silentEdges,
+      groups: page.groups.map(({ keys, count, values }) => ({
+        keys: [...keys],
+        count,
+        values: [...values],
+      })),
+      nextPageToken: page.nextPageToken,
+      totalGroups: page.totalGroups,
+      totalSize: page.totalSessions,
+      asOfMs: page.asOfMs,
+      ...this.#completeness(),
+      explain: query.explain ? explainOf(page.explain) : undefined,
     };
+  }
+
+  /** Throws `query-invalid`, or `unsupported` where what happened is not kept. */
+  async events(query: ListSessionEventsRequest): Promise<ListSessionEventsResponse> {
+    const page = await this.#kept.list(query);
+    return { ...page, asOfMs: this.#clock.now(), ...this.#completeness() };
+  }
+
+  /** Throws as `events` does. */
+  async explain(query: ExplainSessionRequest): Promise<ExplainSessionResponse> {
+    const story = await explainSession(query, {
+      history: this.#kept,
+      session: this.#index.get(query.clientId),
+      now: this.#clock.now(),
+    });
+    return { ...story, ...this.#completeness() };
   }
 
   /** Throws `not-found`. */
@@ -123,26 +152,32 @@ export class FleetEngine {
   }
 
   /**
-   * Starts a watch; whoever asked takes events from it and closes it. `onEnd` is told once why it
-   * is over. Throws `query-invalid`, or `overloaded` when too many watches are open.
+   * Starts a watch, or takes one up; whoever asked takes events from it and closes it. `onEnd` is
+   * told once why it is over. Throws `query-invalid`, `position-gone`, or `overloaded` when too many
+   * watches are open.
    */
-  watch(filterText: string, onEnd: (reason: WatchEnd) => void = () => {}): SessionWatch {
-    const filter = parseSessionFilter(filterText);
-    if (this.#watches.size >= watchesMax) {
-      this.#refused.add();
-      this.#log.warn({ watches: watchesMax, filter: filterText }, 'session watch refused');
-      throw new TrunklineError(
-        'overloaded',
-        `There are ${watchesMax} watches of sessions already; close one or try again later.`,
-      );
-    }
+  watch(
+    { filter, resumeFrom }: Pick<WatchSessionsRequest, 'filter' | 'resumeFrom'>,
+    onEnd: (reason: WatchEnd) => void = () => {},
+  ): SessionWatch {
+    const now = this.#clock.now();
+    const condition = this.#queries.condition(filter, now);
+    this.#checkRoom(filter);
+    const positions = new WatchPositions(this.#index, filter);
+    const matcher = matcherOf(condition, this.#index.table, now);
+    const missed =
+      resumeFrom === '' ? null : positions.missedSince(resumeFrom, matcher, changesMax);
     const watch: SessionWatch = new SessionWatch(this.#index, {
-      filter,
+      matcher,
+      clientIdPrefix: clientOf(condition)?.prefix ?? '',
+      missed: missed?.changes ?? null,
+      matchCount: missed?.matchCount ?? 0,
+      positionOf: (sequence) => positions.of(sequence),
       changesMax,
       onEnd: (reason) => {
         this.#watches.delete(watch);
         this.#ended[reason].add();
-        if (reason === 'slow') this.#log.warn({ filter: filterText }, 'session watch ended: slow');
+        if (reason === 'slow') this.#log.warn({ filter }, 'session watch ended: slow');
         onEnd(reason);
       },
     });
@@ -171,13 +206,28 @@ export class FleetEngine {
   edges(): Edge[] {
     return this.#index.edges();
   }
+
+  get #kept(): SessionHistory {
+    if (this.#history !== null) return this.#history;
+    throw new TrunklineError('unsupported', 'This core keeps no history of sessions.');
+  }
+
+  #checkRoom(filter: string): void {
+    if (this.#watches.size < watchesMax) return;
+    this.#refused.add();
+    this.#log.warn({ watches: watchesMax, filter }, 'session watch refused');
+    throw new TrunklineError(
+      'overloaded',
+      `There are ${watchesMax} watches of sessions already; close one or try again later.`,
+    );
+  }
+
+  #completeness(): { complete: boolean; silentEdges: string[] } {
+    const silentEdges = this.#index.silentEdges();
+    return { complete: silentEdges.length === 0, silentEdges };
+  }
 }
 
-function checkedPageSize(pageSize: number): number {
-  if (pageSize === 0) return pageSizeDefault;
-  if (Number.isInteger(pageSize) && pageSize > 0 && pageSize <= pageSizeMax) return pageSize;
-  throw new TrunklineError(
-    'query-invalid',
-    `page_size is ${pageSize}; give 1 to ${pageSizeMax}, or 0 for ${pageSizeDefault}.`,
-  );
+function explainOf({ micros, ...explain }: QueryExplain): QueryExplainMessage {
+  return { ...explain, durationUs: micros };
 }

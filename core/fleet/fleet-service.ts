@@ -10,6 +10,7 @@ import { type CallStatus, endCall, statusOf } from '../grpc/status.ts';
 import { unary } from '../grpc/unary.ts';
 import { rulesHandlers } from '../rules/rules-handlers.ts';
 import { drainCore } from './drain-handler.ts';
+import { type FieldMask, masked, parseFields } from './field-mask.ts';
 import type { FleetEngine } from './fleet-engine.ts';
 import type { SessionWatch, WatchEnd } from './session-watch.ts';
 import { pumpWatch } from './watch-pump.ts';
@@ -28,6 +29,9 @@ export class FleetService {
     const fleet = this.#fleet;
     return {
       listSessions: unary(this.#log, (query) => fleet.list(query)),
+      groupSessions: unary(this.#log, (query) => fleet.group(query)),
+      listSessionEvents: unary(this.#log, (query) => fleet.events(query)),
+      explainSession: unary(this.#log, (query) => fleet.explain(query)),
       getSession: unary(this.#log, ({ clientId }) => ({ session: fleet.get(clientId) })),
       listEdges: unary(this.#log, () => ({ edges: fleet.edges() })),
       watchSessions: (call) => this.#watch(call),
@@ -46,8 +50,10 @@ export class FleetService {
 
   #watch(call: ServerWritableStream<WatchSessionsRequest, WatchSessionsResponse>): void {
     let watch: SessionWatch;
+    let mask: FieldMask;
     try {
-      watch = this.#fleet.watch(call.request.filter, (reason) => {
+      mask = parseFields(call.request.fields);
+      watch = this.#fleet.watch(call.request, (reason) => {
         this.#watches.delete(watch);
         const ending = endingOf(reason);
         if (ending !== null) endCall(call, ending);
@@ -59,10 +65,16 @@ export class FleetService {
     this.#watches.add(watch);
     call.on('cancelled', () => watch.close());
     pumpWatch(watch, {
-      write: (event) => call.write(event),
+      write: (event) => call.write(maskedEvent(event, mask)),
       onceDrained: (resume) => call.once('drain', resume),
     });
   }
+}
+
+function maskedEvent(event: WatchSessionsResponse, mask: FieldMask): WatchSessionsResponse {
+  const { change } = event;
+  if (mask === null || change === undefined || change.$case === 'snapshotEnd') return event;
+  return { ...event, change: { ...change, value: masked(change.value, mask) } };
 }
 
 /** Null when the reader is gone and hears nothing. */

@@ -6,44 +6,33 @@
 import { createHash, createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
 import { TrunklineError } from '../../base/errors.ts';
 
-export interface PageEnd {
-  readonly lastKey: string;
-  /** How many matched when the first page was read: later pages need not count again. */
-  readonly total: number;
-}
-
 const queryBytes = 8;
-const totalBytes = 6;
 const macBytes = 16;
 
-export class PageTokens {
+export class PageTokens<End> {
   readonly #secret = randomBytes(32);
 
-  issue(query: string, { lastKey, total }: PageEnd): string {
-    const totals = Buffer.alloc(totalBytes);
-    totals.writeUIntBE(total, 0, totalBytes);
-    const body = Buffer.concat([digestOf(query), totals, Buffer.from(lastKey)]);
+  /** `query` is all that makes the query another one. */
+  issue(query: readonly string[], end: End): string {
+    const body = Buffer.concat([digestOf(query), Buffer.from(JSON.stringify(end))]);
     return Buffer.concat([this.#mac(body), body]).toString('base64url');
   }
 
   /** Throws `query-invalid`. */
-  read(query: string, token: string): PageEnd {
+  read(query: readonly string[], token: string): End {
     const bytes = Buffer.from(token, 'base64url');
     const body = bytes.subarray(macBytes);
     const isOurs =
-      body.length >= queryBytes + totalBytes &&
+      body.length >= queryBytes &&
       bytes.toString('base64url') === token &&
       timingSafeEqual(this.#mac(body), bytes.subarray(0, macBytes));
     if (!isOurs) {
       throw invalid('it is not one that this core gave since it started');
     }
     if (!body.subarray(0, queryBytes).equals(digestOf(query))) {
-      throw invalid('it belongs to a query with another filter');
+      throw invalid('it belongs to a query with another filter, order or grouping');
     }
-    return {
-      total: body.readUIntBE(queryBytes, totalBytes),
-      lastKey: body.toString('utf8', queryBytes + totalBytes),
-    };
+    return JSON.parse(body.toString('utf8', queryBytes)) as End;
   }
 
   #mac(body: Buffer): Buffer {
@@ -51,8 +40,8 @@ export class PageTokens {
   }
 }
 
-function digestOf(query: string): Buffer {
-  return createHash('sha256').update(query).digest().subarray(0, queryBytes);
+function digestOf(query: readonly string[]): Buffer {
+  return createHash('sha256').update(JSON.stringify(query)).digest().subarray(0, queryBytes);
 }
 
 function invalid(detail: string): TrunklineError {

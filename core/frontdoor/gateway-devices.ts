@@ -124,7 +124,7 @@ export class GatewayDevices implements DeviceOwner {
     const devices = [...this.#devices.values()];
     this.#devices.clear();
     for (const device of devices) device.detach();
-    this.#parts.registry.remove(devices);
+    this.#parts.registry.remove(devices, 'gateway-closed');
     this.#publishWills(devices);
   }
 
@@ -213,7 +213,7 @@ export class GatewayDevices implements DeviceOwner {
   #end(device: GatewayDevice, how: { reason: CloseReason; withWill: boolean }): void {
     this.#devices.delete(device.clientId);
     device.detach();
-    this.#parts.registry.remove([device]);
+    this.#parts.registry.remove([device], how.reason);
     if (how.withWill) this.#publishWills([device]);
     this.#closed(device.clientId, how.reason);
   }
@@ -238,6 +238,8 @@ export class GatewayDevices implements DeviceOwner {
   #refuse(clientId: string, reason: CloseReason): void {
     this.#parts.onRefused(reason);
     this.#parts.log.info({ gateway: this.#options.gatewayId, clientId, reason }, 'device refused');
+    const { gatewayId, remoteAddress } = this.#options;
+    this.#parts.registry.refused({ clientId, gatewayId, remoteAddress }, reason);
     this.#closed(clientId, reason);
   }
 

@@ -13,6 +13,7 @@ export interface CallStatus {
 
 const codes = new Map<ErrorCode, status>([
   ['query-invalid', status.INVALID_ARGUMENT],
+  ['position-gone', status.OUT_OF_RANGE],
   ['topic-invalid', status.INVALID_ARGUMENT],
   ['filter-invalid', status.INVALID_ARGUMENT],
   ['message-too-large', status.INVALID_ARGUMENT],

@@ -17,6 +17,7 @@ import { jsonBody } from './request-body.ts';
 import { parametersOf, type RequestTarget, targetOf } from './request-target.ts';
 import { changeReply, type Readiness, type RoutesParts, replyTo } from './routes.ts';
 import { SessionEvents } from './session-events.ts';
+import { listOf } from './session-routes.ts';
 
 const connectionsMax = 1_000;
 const requestMs = 10_000;
@@ -125,10 +126,21 @@ class Desk {
     if (turnedAway !== null) return turnedAway;
     if (isChange) return changeReply(target, () => jsonBody(request), this.#routes);
     if (target.path === watchPath && request.method === 'GET') {
-      this.#events.serve(response, parametersOf(target.query, ['filter']).get('filter') ?? '');
+      this.#watch(request, response, target.query);
       return null;
     }
     return replyTo(target, this.#routes, request.headers['if-none-match']);
+  }
+
+  /** A browser that lost the stream names the last event that it had by itself. */
+  #watch(request: IncomingMessage, response: ServerResponse, query: string): void {
+    const given = parametersOf(query, ['filter', 'fields', 'resume_from']);
+    const lastId = String(request.headers['last-event-id'] ?? '');
+    this.#events.serve(response, {
+      filter: given.get('filter') ?? '',
+      resumeFrom: given.get('resume_from') || (lastId.split(':')[1] ?? ''),
+      fields: listOf(given.get('fields')),
+    });
   }
 
   #turnedAway(request: IncomingMessage, { path }: RequestTarget): Reply | null {

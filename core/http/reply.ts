@@ -7,6 +7,7 @@ export type FaultCode = ErrorCode | 'method-not-allowed' | 'unexpected';
 
 const statuses = new Map<FaultCode, number>([
   ['query-invalid', 400],
+  ['position-gone', 410],
   ['not-authorized', 401],
   ['not-found', 404],
   ['method-not-allowed', 405],

@@ -4,15 +4,17 @@ import type { Metrics } from '../../base/metrics.ts';
 import type { FleetEngine } from '../fleet/fleet-engine.ts';
 import type { ConsoleFiles } from './console-files.ts';
 import { drainReply } from './drain-route.ts';
+import { openApiReply } from './openapi.ts';
 import { faultReply, jsonReply, type Reply, textReply } from './reply.ts';
-import { parametersOf, percentDecoded, type RequestTarget, wholeNumber } from './request-target.ts';
+import { parametersOf, type RequestTarget } from './request-target.ts';
 import {
   rollbackRulesReply,
   rulesReply,
   ruleVersionsReply,
   setRulesReply,
 } from './rules-routes.ts';
-import { edgeJson, sessionJson, sessionPageJson } from './session-json.ts';
+import { edgeJson } from './session-json.ts';
+import { groupsReply, historyReply, sessionReply, sessionsReply } from './session-routes.ts';
 import { trunkReply, trunksReply, whereReply } from './trunk-json.ts';
 
 const metricsType = 'text/plain; version=0.0.4; charset=utf-8';
@@ -47,6 +49,13 @@ export function replyTo(
       return textReply(parts.metrics.text(), metricsType);
     case '/v1/sessions':
       return sessionsReply(query, parts.fleet);
+    case '/v1/sessions:group':
+      return groupsReply(query, parts.fleet);
+    case '/v1/sessions:history':
+      return historyReply(query, parts.fleet);
+    case '/v1/openapi.json':
+      parametersOf(query, []);
+      return openApiReply();
     case '/v1/edges':
       parametersOf(query, []);
       return jsonReply({ edges: parts.fleet.edges().map(edgeJson) });
@@ -87,22 +96,6 @@ export async function changeReply(
         headers: { allow: 'GET, HEAD', connection: 'close' },
       };
   }
-}
-
-async function sessionsReply(query: string, fleet: FleetEngine): Promise<Reply> {
-  const given = parametersOf(query, ['page_size', 'page_token', 'filter']);
-  const page = await fleet.list({
-    pageSize: wholeNumber('page_size', given.get('page_size') ?? ''),
-    pageToken: given.get('page_token') ?? '',
-    filter: given.get('filter') ?? '',
-  });
-  return jsonReply(sessionPageJson(page));
-}
-
-function sessionReply({ path, query }: RequestTarget, fleet: FleetEngine): Reply {
-  parametersOf(query, []);
-  const clientId = percentDecoded(path.slice('/v1/sessions/'.length));
-  return jsonReply({ session: sessionJson(fleet.get(clientId)) });
 }
 
 function fileReply(path: string, files: ConsoleFiles, ifNoneMatch: string | undefined): Reply {

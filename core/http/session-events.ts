@@ -1,6 +1,8 @@
 /** A session watch as server-sent events. Source of the format: WHATWG HTML, section 9.2. */
 import type { ServerResponse } from 'node:http';
 import type { Clock } from '../../base/clock.ts';
+import type { WatchSessionsRequest } from '../../proto/gen/trunkline/v1/fleet.ts';
+import { parseFields } from '../fleet/field-mask.ts';
 import type { FleetEngine } from '../fleet/fleet-engine.ts';
 import type { SessionWatch, WatchEnd } from '../fleet/session-watch.ts';
 import { pumpWatch } from '../fleet/watch-pump.ts';
@@ -27,9 +29,10 @@ export class SessionEvents {
     this.#clock = parts.clock;
   }
 
-  /** Throws `query-invalid` or `overloaded` before anything is sent. */
-  serve(response: ServerResponse, filter: string): void {
-    const watch = this.#fleet.watch(filter, (reason) => {
+  /** Throws `query-invalid`, `position-gone` or `overloaded` before anything is sent. */
+  serve(response: ServerResponse, query: WatchSessionsRequest): void {
+    const mask = parseFields(query.fields);
+    const watch = this.#fleet.watch(query, (reason) => {
       stopBeating();
       this.#watches.delete(watch);
       if (reason !== 'closed') this.#sayFarewell(response, reason);
@@ -48,10 +51,11 @@ export class SessionEvents {
     response.flushHeaders();
     pumpWatch(watch, {
       write: (event) => {
-        const json = watchEventJson(event);
+        const json = watchEventJson(event, mask);
         if (json === null) return true;
-        const { event: name, sequence, data } = json;
-        return response.write(`id: ${sequence}\nevent: ${name}\ndata: ${JSON.stringify(data)}\n\n`);
+        const { event: name, sequence, position, data } = json;
+        const id = position === '' ? sequence : `${sequence}:${position}`;
+        return response.write(`id: ${id}\nevent: ${name}\ndata: ${JSON.stringify(data)}\n\n`);
       },
       onceDrained: (resume) => response.once('drain', resume),
     });

@@ -1,9 +1,9 @@
 /**
- * One who reports sessions: an edge, or the core itself for the devices of its gateways. Keeps what
- * it reported, and for an edge what it said of itself.
+ * One who reports sessions: an edge, or the core itself for the devices of its gateways. Counts what
+ * it reported, and keeps what an edge said of itself.
  */
 import type { Edge } from '../../proto/gen/trunkline/v1/fleet.ts';
-import { type Session, SessionState } from '../../proto/gen/trunkline/v1/session.ts';
+import type { Session } from '../../proto/gen/trunkline/v1/session.ts';
 import type { EdgeStats } from '../../proto/gen/trunkline/v1/trunk.ts';
 import type { TrunkReport } from '../fleet/trunk-view.ts';
 import { RateWindow } from './rate-window.ts';
@@ -11,22 +11,25 @@ import type { EdgeHello } from './session-sink.ts';
 
 export class SessionHolder {
   readonly id: string;
-  readonly sessions = new Map<string, Session>();
-  /** Client identifiers that a snapshot under way has not named yet; null outside one. */
-  unseen: Set<string> | null = null;
+  /** Its rows carry this number. */
+  readonly number: number;
+  /** Of the snapshot under way; 0 outside one. */
+  snapshot = 0;
+  sessionCount = 0;
+  connectedSessions = 0;
   lastHeardAtMs = 0;
   interestCount = 0;
   #hello: EdgeHello | null = null;
   /** A new link may come before the old one is known to be dead: both count. */
   #links = 0;
   #connectedAtMs = 0;
-  #connectedSessions = 0;
   #stats: EdgeStats | null = null;
   readonly #rates = new RateWindow();
   readonly #trunkRates = new RateWindow();
 
-  constructor(id: string) {
+  constructor(id: string, number: number) {
     this.id = id;
+    this.number = number;
   }
 
   get isEdge(): boolean {
@@ -39,11 +42,7 @@ export class SessionHolder {
 
   /** An edge that is away while its sessions are still listed. */
   get isSilent(): boolean {
-    return this.isEdge && !this.isConnected && this.sessions.size > 0;
-  }
-
-  get connectedSessions(): number {
-    return this.#connectedSessions;
+    return this.isEdge && !this.isConnected && this.sessionCount > 0;
   }
 
   get region(): string {
@@ -54,13 +53,13 @@ export class SessionHolder {
     this.#hello = hello;
     this.#links++;
     this.#connectedAtMs = now;
-    this.unseen = null;
+    this.snapshot = 0;
   }
 
   detach(): void {
     this.#links = Math.max(0, this.#links - 1);
     if (this.#links > 0) return;
-    this.unseen = null;
+    this.snapshot = 0;
     this.#rates.clear();
     this.#trunkRates.clear();
   }
@@ -77,16 +76,12 @@ export class SessionHolder {
     });
   }
 
-  put(session: Session): void {
-    this.#count(this.sessions.get(session.clientId), -1);
-    this.#count(session, 1);
-    this.sessions.set(session.clientId, session);
-    this.unseen?.delete(session.clientId);
-  }
-
-  delete(clientId: string): boolean {
-    this.#count(this.sessions.get(clientId), -1);
-    return this.sessions.delete(clientId);
+  /** An edge speaks for itself alone; the core's own sessions come labelled. */
+  labelled(session: Session): Session {
+    if (!this.isEdge) return session;
+    const region = session.region === '' ? this.region : session.region;
+    if (session.edgeId === this.id && session.region === region) return session;
+    return { ...session, edgeId: this.id, region };
   }
 
   /** What operators see of an edge. */
@@ -100,8 +95,8 @@ export class SessionHolder {
       softwareVersion: this.#hello?.softwareVersion ?? '',
       connectedAtMs: this.#connectedAtMs,
       lastHeardAtMs: this.lastHeardAtMs,
-      sessionCount: this.sessions.size,
-      connectedSessionCount: this.#connectedSessions,
+      sessionCount: this.sessionCount,
+      connectedSessionCount: this.connectedSessions,
       interestCount: this.interestCount,
       receivedMessages: stats?.receivedMessages ?? 0,
       deliveredMessages: stats?.deliveredMessages ?? 0,
@@ -120,9 +115,5 @@ export class SessionHolder {
   trunkReport(elapsed: number): TrunkReport {
     const { received: upRate, delivered: downRate } = this.#trunkRates.rates(elapsed);
     return { edge: this.view(elapsed), stats: this.#stats, upRate, downRate };
-  }
-
-  #count(session: Session | undefined, by: number): void {
-    if (session?.state === SessionState.CONNECTED) this.#connectedSessions += by;
   }
 }

@@ -1,109 +1,126 @@
 /**
  * Every session of the fleet in memory: those that edges report and those of devices behind
- * gateways, one current session per client identifier. Feeds paging, watches and the edges' page.
+ * gateways, one current session per client identifier. Feeds queries, watches and the edges' page.
  * Off the message path: sinks call it when facts change, never per publication.
  */
+import { randomBytes } from 'node:crypto';
 import type { Clock } from '../../base/clock.ts';
 import type { Logger } from '../../base/log.ts';
-import type { Metrics } from '../../base/metrics.ts';
+import type { Counter, Metrics } from '../../base/metrics.ts';
 import type { Edge } from '../../proto/gen/trunkline/v1/fleet.ts';
-import { type Session, SessionState } from '../../proto/gen/trunkline/v1/session.ts';
+import type { Session, SessionEvent } from '../../proto/gen/trunkline/v1/session.ts';
 import type { EdgeStats } from '../../proto/gen/trunkline/v1/trunk.ts';
 import type { TrunkReport } from '../fleet/trunk-view.ts';
+import { SortedRows } from './columns/sorted-rows.ts';
+import { Departures } from './departures.ts';
 import { SessionHolder } from './session-holder.ts';
+import { SessionRivals } from './session-rivals.ts';
 import type { EdgeHello, SessionSink } from './session-sink.ts';
-import { SortedEntries } from './sorted-entries.ts';
+import { SessionTable } from './session-table.ts';
 
 /** Edges remembered, here or away. Past it the one that is away the longest is forgotten with its
  * sessions, so that names that come and go do not fill the memory. */
 const holdersMax = 10_000;
 
-export interface SessionChange {
-  readonly kind: 'added' | 'changed' | 'removed';
-  /** For `removed`: as it was last known. */
-  readonly session: Session;
-  /** For `changed`: what it was before. */
-  readonly previous: Session | null;
+/** Hears of changes, synchronously. */
+export interface IndexListener {
+  /** The session in this row is about to become another. */
+  changing(row: number): void;
+  /** What is in the row now; for `removed`, for the last time. */
+  changed(kind: ChangeKind, row: number): void;
 }
 
-/** A client identifier and the session that is current for it. */
-export interface SessionEntry {
-  readonly key: string;
-  session: Session;
-  /** Who reported it. */
-  holder: SessionHolder;
+export type ChangeKind = 'added' | 'changed' | 'removed';
+
+export interface SessionIndexParts {
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly metrics: Metrics;
+  /** Told of what happened to sessions; nobody when it is left out. */
+  readonly onEvents?: (events: readonly SessionEvent[]) => void;
 }
 
 export class SessionIndex implements SessionSink {
+  readonly table = new SessionTable();
+  /** The current rows by client identifier. */
+  readonly sorted = new SortedRows((row) => this.table.clientId(row));
+  /** Sequences mean something within it. */
+  readonly epoch = randomBytes(6).toString('hex');
+  readonly departures = new Departures();
   readonly #clock: Clock;
   readonly #log: Logger;
+  readonly #onEvents: (events: readonly SessionEvent[]) => void;
   readonly #holders = new Map<string, SessionHolder>();
-  readonly #entries = new Map<string, SessionEntry>();
-  readonly #sorted = new SortedEntries<SessionEntry>();
-  /** Client identifiers that more than one holder reports, with all of those. */
-  readonly #contested = new Map<string, Set<SessionHolder>>();
-  readonly #listeners = new Set<(change: SessionChange) => void>();
+  #holdersMade = 0;
+  #snapshots = 0;
+  #sequence = 0;
+  readonly #changes: Counter;
+  /** The current row by the code of its client identifier. */
+  readonly #rows: number[] = [];
+  readonly #rivals = new SessionRivals(this.table);
+  readonly #listeners = new Set<IndexListener>();
 
-  constructor(parts: { clock: Clock; log: Logger; metrics: Metrics }) {
+  constructor(parts: SessionIndexParts) {
     this.#clock = parts.clock;
     this.#log = parts.log;
+    this.#onEvents = parts.onEvents ?? (() => {});
     const { metrics } = parts;
-    metrics.gauge(
-      'trunkline_fleet_sessions',
-      'Sessions listed, connected or kept.',
-      () => this.size,
-    );
+    const about = 'Sessions listed, connected or kept.';
+    metrics.gauge('trunkline_fleet_sessions', about, () => this.size);
     const byState = (name: string, state: string, count: (holder: SessionHolder) => boolean) =>
-      metrics.gauge(name, 'Edges known to this core, by state.', () => this.#count(count), {
+      metrics.gauge(name, 'Edges known to this core, by state.', () => this.#held(count).length, {
         state,
       });
     byState('trunkline_fleet_edges', 'connected', (holder) => holder.isEdge && holder.isConnected);
     byState('trunkline_fleet_edges', 'away', (holder) => holder.isEdge && !holder.isConnected);
+    this.#changes = metrics.counter(
+      'trunkline_fleet_session_changes_total',
+      'Changes of sessions that the index took in.',
+    );
   }
 
   /** Sessions in all. */
   get size(): number {
-    return this.#entries.size;
+    return this.sorted.size;
+  }
+
+  /** Of the last change. */
+  get sequence(): number {
+    return this.#sequence;
+  }
+
+  /** The current row of a client identifier; -1 for none. */
+  rowOf(clientId: string): number {
+    const code = this.table.clients.pool.find(clientId);
+    return code < 0 ? -1 : (this.#rows[code] ?? -1);
   }
 
   get(clientId: string): Session | undefined {
-    return this.#entries.get(clientId)?.session;
-  }
-
-  /** Entries in the order of client identifiers; see `SortedEntries.slice`. */
-  slice(
-    from: { readonly key: string; readonly isPast: boolean },
-    countMax: number,
-  ): readonly SessionEntry[] {
-    return this.#sorted.slice(from, countMax);
+    const row = this.rowOf(clientId);
+    return row < 0 ? undefined : this.table.read(row);
   }
 
   /** All edges that were here, by their names. */
   edges(): Edge[] {
     const elapsed = this.#clock.elapsed();
-    return [...this.#holders.values()]
-      .filter((holder) => holder.isEdge)
-      .map((holder) => holder.view(elapsed))
-      .sort((a, b) => (a.edgeId < b.edgeId ? -1 : 1));
+    return this.#held(({ isEdge }) => isEdge).map((holder) => holder.view(elapsed));
   }
 
   /** The trunks of all edges that were here, by their names. */
   trunkReports(): TrunkReport[] {
     const elapsed = this.#clock.elapsed();
-    return [...this.#holders.values()]
-      .filter((holder) => holder.isEdge)
-      .map((holder) => holder.trunkReport(elapsed))
-      .sort((a, b) => (a.edge.edgeId < b.edge.edgeId ? -1 : 1));
+    return this.#held(({ isEdge }) => isEdge).map((holder) => holder.trunkReport(elapsed));
   }
 
   /** Edges that hold sessions here and do not report now. */
   silentEdges(): string[] {
-    const silent = [...this.#holders.values()].filter((holder) => holder.isSilent);
-    return silent.map((holder) => holder.id).sort();
+    return this.#held((holder) => holder.isSilent)
+      .map(({ id }) => id)
+      .sort();
   }
 
-  /** Calls on every change, synchronously; the returned function ends it. */
-  onChange(listener: (change: SessionChange) => void): () => void {
+  /** The returned function ends it. */
+  onChange(listener: IndexListener): () => void {
     this.#listeners.add(listener);
     return () => {
       this.#listeners.delete(listener);
@@ -127,20 +144,22 @@ export class SessionIndex implements SessionSink {
   }
 
   snapshotBegin(edgeId: string): void {
-    const holder = this.#heard(edgeId);
-    holder.unseen = new Set(holder.sessions.keys());
+    this.#heard(edgeId).snapshot = ++this.#snapshots;
   }
 
   snapshotEnd(edgeId: string): void {
     const holder = this.#heard(edgeId);
-    const gone = holder.unseen ?? [];
-    holder.unseen = null;
-    for (const clientId of gone) this.#remove(holder, clientId);
+    const { snapshot } = holder;
+    holder.snapshot = 0;
+    if (snapshot === 0) return;
+    for (const row of this.#rowsOf(holder)) {
+      if (this.table.seen.get(row) !== snapshot) this.#remove(holder, this.table.clientId(row));
+    }
   }
 
   upsert(edgeId: string, sessions: readonly Session[]): void {
     const holder = this.#heard(edgeId);
-    for (const session of sessions) this.#put(holder, labelled(session, holder));
+    for (const session of sessions) this.#put(holder, holder.labelled(session));
   }
 
   remove(edgeId: string, clientIds: readonly string[]): void {
@@ -148,11 +167,16 @@ export class SessionIndex implements SessionSink {
     for (const clientId of clientIds) this.#remove(holder, clientId);
   }
 
+  happened(edgeId: string, events: readonly SessionEvent[]): void {
+    const { isEdge, id, region } = this.#heard(edgeId);
+    this.#onEvents(isEdge ? events.map((event) => ({ ...event, edgeId: id, region })) : events);
+  }
+
   #heard(edgeId: string): SessionHolder {
     let holder = this.#holders.get(edgeId);
     if (holder === undefined) {
       if (this.#holders.size >= holdersMax) this.#forgetOne();
-      holder = new SessionHolder(edgeId);
+      holder = new SessionHolder(edgeId, ++this.#holdersMade);
       this.#holders.set(edgeId, holder);
     }
     holder.lastHeardAtMs = this.#clock.now();
@@ -168,100 +192,109 @@ export class SessionIndex implements SessionSink {
       }
     }
     if (oldest === undefined) return;
-    this.#log.warn({ edge: oldest.id, sessions: oldest.sessions.size }, 'silent edge forgotten');
-    for (const clientId of [...oldest.sessions.keys()]) this.#remove(oldest, clientId);
+    this.#log.warn({ edge: oldest.id, sessions: oldest.sessionCount }, 'silent edge forgotten');
+    for (const row of this.#rowsOf(oldest)) this.#remove(oldest, this.table.clientId(row));
     this.#holders.delete(oldest.id);
   }
 
+  #held(wanted: (holder: SessionHolder) => boolean): SessionHolder[] {
+    return [...this.#holders.values()].filter(wanted).sort((a, b) => (a.id < b.id ? -1 : 1));
+  }
+
+  /** A scan: a list for each holder would take more memory than it saves time. */
+  #rowsOf(holder: SessionHolder): number[] {
+    const rows: number[] = [];
+    const { holder: column, rowEnd } = this.table;
+    if (holder.sessionCount === 0) return rows;
+    for (let row = 0; row < rowEnd; row++) if (column.get(row) === holder.number) rows.push(row);
+    return rows;
+  }
+
   #put(holder: SessionHolder, session: Session): void {
-    holder.put(session);
-    const entry = this.#entries.get(session.clientId);
-    if (entry === undefined) {
-      const added = { key: session.clientId, session, holder };
-      this.#entries.set(session.clientId, added);
-      this.#sorted.add(added);
-      this.#tell({ kind: 'added', session, previous: null });
+    const current = this.rowOf(session.clientId);
+    const own = current < 0 ? -1 : this.#rivals.rowOf(current, holder);
+    if (own < 0) this.#add(holder, session, current);
+    else this.#write(holder, session, own);
+  }
+
+  #add(holder: SessionHolder, session: Session, current: number): void {
+    const { table } = this;
+    const row = table.add(session, holder.number);
+    table.noteUpdated(row, this.#clock.now());
+    table.seen.set(row, holder.snapshot);
+    holder.sessionCount++;
+    if (table.isConnected(row)) holder.connectedSessions++;
+    if (current >= 0) {
+      this.#rivals.add(session.clientId, { current, rival: row });
+      this.#elect(session.clientId, current);
       return;
     }
-    if (entry.holder !== holder) this.#contest(entry, holder);
-    this.#elect(entry);
+    this.#enter(row);
+    this.#tell('added', row);
+  }
+
+  #write(holder: SessionHolder, session: Session, row: number): void {
+    const { table } = this;
+    table.seen.set(row, holder.snapshot);
+    const now = this.#clock.now();
+    if (table.differs(row, session)) {
+      const isLive = table.live.get(row) === 1;
+      if (isLive) for (const listener of this.#listeners) listener.changing(row);
+      if (table.isConnected(row)) holder.connectedSessions--;
+      table.write(row, session);
+      if (table.isConnected(row)) holder.connectedSessions++;
+      table.noteUpdated(row, now);
+      if (isLive) this.#tell('changed', row);
+      this.#elect(session.clientId, this.rowOf(session.clientId));
+    }
+    table.noteUpdated(row, now);
   }
 
   #remove(holder: SessionHolder, clientId: string): void {
-    if (!holder.delete(clientId)) return;
-    const entry = this.#entries.get(clientId);
-    if (entry === undefined) return;
-    const rivals = this.#contested.get(clientId);
-    if (rivals === undefined) {
-      this.#entries.delete(clientId);
-      this.#sorted.delete(clientId);
-      this.#tell({ kind: 'removed', session: entry.session, previous: null });
-      return;
+    const current = this.rowOf(clientId);
+    const own = current < 0 ? -1 : this.#rivals.rowOf(current, holder);
+    if (own < 0) return;
+    if (this.#rivals.isContested(clientId)) {
+      this.#rivals.delete(clientId, own);
+      this.#elect(clientId, current);
+      this.#rivals.settle(clientId);
+    } else {
+      this.#tell('removed', own);
+      this.departures.add(clientId, this.#sequence);
+      this.#leave(own);
     }
-    rivals.delete(holder);
-    this.#elect(entry);
-    if (rivals.size === 1) this.#contested.delete(clientId);
-  }
-
-  #contest(entry: SessionEntry, rival: SessionHolder): void {
-    const rivals = this.#contested.get(entry.key) ?? new Set([entry.holder]);
-    this.#contested.set(entry.key, rivals.add(rival));
+    holder.sessionCount--;
+    if (this.table.isConnected(own)) holder.connectedSessions--;
+    this.table.delete(own);
   }
 
   /** Makes the most recently connected of all reported sessions the current one. */
-  #elect(entry: SessionEntry): void {
-    let best: SessionHolder | undefined;
-    let session: Session | undefined;
-    for (const holder of this.#contested.get(entry.key) ?? [entry.holder]) {
-      const candidate = holder.sessions.get(entry.key);
-      if (candidate !== undefined && (session === undefined || isMoreRecent(candidate, session))) {
-        best = holder;
-        session = candidate;
-      }
-    }
-    if (best === undefined || session === undefined) return;
-    const previous = entry.session;
-    entry.holder = best;
-    entry.session = session;
-    if (this.#listeners.size === 0 || isSame(previous, session)) return;
-    this.#tell({ kind: 'changed', session, previous });
+  #elect(clientId: string, current: number): void {
+    const best = this.#rivals.best(clientId, current);
+    if (best === current || best < 0) return;
+    for (const listener of this.#listeners) listener.changing(current);
+    this.#leave(current);
+    this.#enter(best);
+    this.#tell('changed', best);
   }
 
-  #tell(change: SessionChange): void {
-    for (const listener of this.#listeners) listener(change);
+  #enter(row: number): void {
+    const { table } = this;
+    this.#rows[table.clients.code(row)] = row;
+    table.live.set(row, 1);
+    this.sorted.add(row);
   }
 
-  #count(wanted: (holder: SessionHolder) => boolean): number {
-    let count = 0;
-    for (const holder of this.#holders.values()) if (wanted(holder)) count++;
-    return count;
+  #leave(row: number): void {
+    const { table } = this;
+    this.sorted.delete(row);
+    table.live.set(row, 0);
+    this.#rows[table.clients.code(row)] = -1;
   }
-}
 
-/** An edge speaks for itself alone; the core's own sessions come labelled. */
-function labelled(session: Session, holder: SessionHolder): Session {
-  if (!holder.isEdge) return session;
-  const region = session.region === '' ? holder.region : session.region;
-  if (session.edgeId === holder.id && session.region === region) return session;
-  return { ...session, edgeId: holder.id, region };
-}
-
-/** One that is connected now goes before one that is only kept, whatever the edges' clocks say. */
-function isMoreRecent(a: Session, b: Session): boolean {
-  const aConnected = a.state === SessionState.CONNECTED;
-  const bConnected = b.state === SessionState.CONNECTED;
-  if (aConnected !== bConnected) return aConnected;
-  return a.connectedAtMs > b.connectedAtMs;
-}
-
-function isSame(a: Session, b: Session): boolean {
-  if (a === b) return true;
-  for (const key of Object.keys(a) as (keyof Session)[]) {
-    if (key !== 'subscriptions' && a[key] !== b[key]) return false;
+  #tell(kind: ChangeKind, row: number): void {
+    this.table.changedAt.set(row, ++this.#sequence);
+    this.#changes.add();
+    for (const listener of this.#listeners) listener.changed(kind, row);
   }
-  if (a.subscriptions.length !== b.subscriptions.length) return false;
-  return a.subscriptions.every((subscription, index) => {
-    const other = b.subscriptions[index];
-    return subscription.filter === other?.filter && subscription.qos === other.qos;
-  });
 }

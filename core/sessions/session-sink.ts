@@ -3,7 +3,7 @@
  * All calls are synchronous and cheap.
  */
 
-import type { Session } from '../../proto/gen/trunkline/v1/session.ts';
+import type { Session, SessionEvent } from '../../proto/gen/trunkline/v1/session.ts';
 import type { EdgeStats } from '../../proto/gen/trunkline/v1/trunk.ts';
 
 export interface EdgeHello {
@@ -23,4 +23,5 @@ export interface SessionSink {
   snapshotEnd(edgeId: string): void;
   upsert(edgeId: string, sessions: readonly Session[]): void;
   remove(edgeId: string, clientIds: readonly string[]): void;
+  happened(edgeId: string, events: readonly SessionEvent[]): void;
 }

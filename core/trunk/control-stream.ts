@@ -180,6 +180,7 @@ export class ControlStream {
     if (facts.changed.length > 0) sessions.upsert(this.edgeId, facts.changed);
     if (facts.removed.length > 0) sessions.remove(this.edgeId, facts.removed);
     if (facts.snapshotEnd) sessions.snapshotEnd(this.edgeId);
+    if (facts.events.length > 0) sessions.happened(this.edgeId, facts.events);
   }
 
   #wantedChanged(filter: string, isWanted: boolean): void {

@@ -101,9 +101,36 @@ test('a filter that the core refuses is explained in its words', async () => {
   await page.getByLabel('Filter sessions').fill('colour = blue');
   const fault = page.locator('#filter-fault', { hasText: 'colour' });
   await fault.waitFor();
+  await page.getByLabel('Filter sessions').fill('state = connected AND stat = kept');
+  await page.locator('#filter-fault', { hasText: 'did you mean state?' }).waitFor();
+  // The caret stands under the character, where letters are of one width and lines are kept.
+  const lines = ((await fault.page().locator('#filter-fault').textContent()) ?? '').split('\n');
+  assert.equal(lines[2]?.indexOf('^'), lines[1]?.indexOf('stat = kept'));
+  const style = (name: string) =>
+    page.evaluate<string>(`getComputedStyle(document.querySelector('#filter-fault')).${name}`);
+  assert.equal(await style('whiteSpace'), 'pre');
+  assert.match(await style('fontFamily'), /mono/i);
   await page.getByLabel('Filter sessions').fill('');
   await sessionRow(page, 'meter-1').waitFor();
   assert.equal(await page.locator('#filter-fault').textContent(), '');
+});
+
+test('the query box takes the whole language', async () => {
+  const visit = await browser.visit(core.url);
+  await live(visit.page);
+  const box = visit.page.getByLabel('Filter sessions');
+  const rows = visit.page.locator('table.sessions tbody tr');
+  await box.fill('(client_id = tracker-* OR client_id = thermostat-*) AND -edge_id = edge-1');
+  await sessionRow(visit.page, 'tracker-1').waitFor({ state: 'detached' });
+  await live(visit.page);
+  assert.equal(await rows.count(), 1);
+  await box.fill('queue_messages > 10 AND disconnected_for < 10m');
+  await sessionRow(visit.page, 'meter-2').waitFor();
+  assert.equal(await rows.count(), 1);
+  await box.fill('TRACKER');
+  await sessionRow(visit.page, 'tracker-1').waitFor();
+  assert.equal(await rows.count(), 1);
+  isClean(visit);
 });
 
 test('many sessions come in pages that one can turn with the keyboard', async () => {
@@ -137,6 +164,77 @@ test('the details of a session open from the keyboard and close with Escape', as
   isClean(visit);
 });
 
+test('the story of a device is told: why it lost its connection, and what happened before', async () => {
+  const hour = 3_600_000;
+  const atMs = Date.now() - 2 * hour;
+  core.happened('meter-2', 'connected', { atMs: atMs - hour, remoteAddress: '192.0.2.9:4000' });
+  const lost = { reason: 'keep-alive-timeout', by: 'edge', connectedMs: hour };
+  core.happened('meter-2', 'disconnected', { atMs, ...lost });
+  core.happened('meter-22', 'refused', { reason: 'credentials' });
+  const visit = await browser.visit(core.url);
+  await live(visit.page);
+  await visit.page.getByRole('button', { name: 'meter-2' }).click();
+  const dialog = visit.page.getByRole('dialog', { name: 'meter-2' });
+  await dialog.locator('.answer', { hasText: 'keep-alive-timeout' }).waitFor();
+  const told = dialog.locator('.timeline li');
+  await told.nth(1).waitFor();
+  assert.equal(await told.count(), 2);
+  assert.match(
+    (await told.nth(0).textContent()) ?? '',
+    /disconnectedkeep-alive-timeout, by edge, after 1 h 0 m, at edge-1/,
+  );
+  assert.match((await told.nth(1).textContent()) ?? '', /connectedat edge-1, from 192\.0\.2\.9/);
+  await dialog.getByLabel('Why was it gone at').fill('2001-01-01T00:00:00');
+  await dialog.locator('.answer', { hasNotText: 'keep-alive-timeout' }).waitFor();
+  isClean(visit);
+});
+
+test('a query is saved, asked again with one press, and forgotten', async () => {
+  const visit = await browser.visit(core.url);
+  const { page } = visit;
+  await live(page);
+  await page.getByLabel('Filter sessions').fill('edge_id = edge-2');
+  await sessionRow(page, 'tracker-1').waitFor({ state: 'detached' });
+  await page.getByLabel('Order').selectOption({ label: 'Longest queue' });
+  await page.getByRole('button', { name: 'Save this query' }).focus();
+  await page.keyboard.press('Enter');
+  const title = 'edge_id = edge-2, by queue_messages desc';
+  const chip = page.getByRole('button', { name: title, exact: true });
+  assert.equal(await chip.getAttribute('aria-pressed'), 'true');
+  await chip.click();
+  await sessionRow(page, 'tracker-1').waitFor();
+  await page.reload();
+  await live(page);
+  await chip.click();
+  await sessionRow(page, 'tracker-1').waitFor({ state: 'detached' });
+  assert.equal(await page.getByLabel('Filter sessions').inputValue(), 'edge_id = edge-2');
+  // The longest queue is first, whatever its name.
+  assert.match(
+    (await page.locator('table.sessions tbody tr').nth(0).textContent()) ?? '',
+    /^meter-2/,
+  );
+  await page.getByRole('button', { name: `Forget ${title}` }).click();
+  await chip.waitFor({ state: 'detached' });
+  isClean(visit);
+});
+
+test('the address tells what is shown, and shows it to whoever gets it', async () => {
+  const { page } = await browser.visit(core.url);
+  await live(page);
+  await page.getByLabel('Filter sessions').fill('state = kept');
+  await sessionRow(page, 'meter-1').waitFor({ state: 'detached' });
+  await page.getByRole('button', { name: 'meter-2' }).click();
+  await page.getByRole('dialog', { name: 'meter-2' }).waitFor();
+  const there = page.url();
+  assert.match(there, /#filter=state\+%3D\+kept&device=meter-2$/);
+  const other = await browser.visit(there);
+  await other.page.getByRole('dialog', { name: 'meter-2' }).waitFor();
+  assert.equal(await other.page.getByLabel('Filter sessions').inputValue(), 'state = kept');
+  await other.page.keyboard.press('Escape');
+  await other.page.getByRole('dialog').waitFor({ state: 'detached' });
+  assert.doesNotMatch(other.page.url(), /device/);
+});
+
 test('nothing makes a phone scroll sideways', async () => {
   core.connect('edge-1', `device-${'with-a-very-long-name-'.repeat(8)}`);
   core.index.edgeDetached('edge-2');
@@ -144,6 +242,9 @@ test('nothing makes a phone scroll sideways', async () => {
   await live(visit.page);
   await visit.page.getByRole('button', { name: 'edge-1' }).click();
   await visit.page.getByText('not reporting').waitFor();
+  core.happened('meter-1', 'disconnected', { reason: 'reason-'.repeat(40), by: 'network' });
+  await visit.page.getByRole('button', { name: 'meter-1' }).click();
+  await visit.page.locator('.timeline li').nth(0).waitFor();
   const widths = await visit.page.evaluate<number[]>(
     '[document.documentElement.scrollWidth, window.innerWidth]',
   );

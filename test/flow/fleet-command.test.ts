@@ -109,7 +109,11 @@ test('what goes wrong is one sentence with the remedy', async () => {
   for (const [args, code, message] of [
     [['get', 'nobody', ...there()], 'not-found', /no session with client_id "nobody"/],
     [['list', '--http', http], 'not-authorized', /wants a token.*--token/],
-    [['list', '--filter', 'x', ...there()], 'query-invalid', /unknown field 'x' at character 1/],
+    [
+      ['list', '--filter', 'x = 1', ...there()],
+      'query-invalid',
+      /unknown field 'x' at character 1/,
+    ],
     [['list', '--http', free], 'unreachable', /\(ECONNREFUSED\).*`trunkline up`.*--http URL/],
     [['watch', '--http', free], 'unreachable', /ECONNREFUSED/],
     [['list', '--http', 'nonsense'], 'config-invalid', /--http must be an address such as/],
@@ -131,6 +135,10 @@ test('help is there for the command and each of its actions', async () => {
 
 /** The command as a process of its own, so that it can be interrupted. */
 function watchProcess(...args: string[]) {
+  return following('watch', ...args);
+}
+
+function following(...args: string[]) {
   const script = `
     const { sessionsCommand } = await import(process.argv[1]);
     process.exitCode = await sessionsCommand(process.argv.slice(2), process).catch((error) => {
@@ -138,11 +146,9 @@ function watchProcess(...args: string[]) {
       return 1;
     });`;
   const module = new URL('../../cli/sessions.js', import.meta.url).href;
-  const child = spawn(
-    process.execPath,
-    ['--input-type=module', '-e', script, module, 'watch', ...args],
-    { stdio: ['ignore', 'pipe', 'pipe'] },
-  );
+  const child = spawn(process.execPath, ['--input-type=module', '-e', script, module, ...args], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
   const output = { stdout: '', stderr: '' };
   child.stdout.setEncoding('utf8').on('data', (text: string) => {
     output.stdout += text;
@@ -170,6 +176,25 @@ test('a watch prints a line per event until it is interrupted, and that is no er
   assert.equal(output.stderr, '');
 });
 
+test('a list that is followed is a table, then a line for each change', async () => {
+  const filter = ['-f', 'client_id = meter-*', '--fields', 'state'];
+  const { child, output, shows, exit } = following('list', '--follow', ...filter, ...there());
+  await shows(/-- 2 sessions; changes follow --\n/);
+  assert.deepEqual(output.stdout.split('\n').slice(0, 3), [
+    'CLIENT_ID  STATE',
+    'meter-1    connected',
+    'meter-2    kept',
+  ]);
+  parts.sessions.upsert('edge-1', [session('meter-3')]);
+  await shows(/^added {5}meter-3 /m);
+  parts.sessions.remove('edge-1', ['meter-3']);
+  child.kill('SIGINT');
+  assert.deepEqual(await exit, [0, null]);
+  await assert.rejects(run('list', '--follow', '--group', 'state', ...there()), {
+    message: /--follow shows changes as they come; leave out --order, --group/,
+  });
+});
+
 test('a watch says why when the core ends it', async () => {
   const other = await openHttp(
     { ...parts, clock: systemClock, readiness: () => ({ ready: true, reasons: [] }) },
@@ -177,7 +202,7 @@ test('a watch says why when the core ends it', async () => {
   );
   const url = `http://127.0.0.1:${other.port}`;
   const { output, shows, exit } = watchProcess('--json', '--http', url);
-  await shows(/"event":"snapshot_end","sequence":5,"session_count":4/);
+  await shows(/"event":"snapshot_end","sequence":5,"position":"[^"]+","session_count":4/);
   await other.close();
   assert.deepEqual(await exit, [1, null]);
   assert.match(output.stderr, /The core is stopping; watch again later/);

@@ -239,7 +239,9 @@ test('closing ends open calls with a reason, and twice is as good as once', asyn
   const closing = await openTestFront();
   const subscribe = closing.gateways.subscribe({ subscriptions: [{ filter: 'a', qos: 0 }] });
   const inbox = new Inbox(subscribe);
-  const watch = new Inbox(closing.operators.watchSessions({ filter: '' }));
+  const watch = new Inbox(
+    closing.operators.watchSessions({ filter: '', resumeFrom: '', fields: [] }),
+  );
   await until(() => closing.fanout.targets.size === 1);
   await watch.next();
   await Promise.all([closing.door.close(), closing.door.close()]);

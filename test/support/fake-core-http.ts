@@ -2,14 +2,19 @@
  * The operators' HTTP of a core without a trunk: the real page, the real answers, and a fleet that
  * the test makes up. Edges, sessions and rates change when the test says so.
  */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { systemClock } from '../../base/clock.ts';
 import { createLog } from '../../base/log.ts';
 import { Metrics } from '../../base/metrics.ts';
 import { FleetEngine } from '../../core/fleet/fleet-engine.ts';
+import { nameOnly } from '../../core/fleet/session-watch.ts';
 import { TrunkDesk } from '../../core/fleet/trunk-desk.ts';
+import { SessionHistory } from '../../core/history/session-history.ts';
 import { type HttpDoor, openHttp } from '../../core/http/http-server.ts';
 import { SessionIndex } from '../../core/sessions/session-index.ts';
-import { type Session, SessionState } from '../../proto/gen/trunkline/v1/session.ts';
+import { type Session, SessionEvent, SessionState } from '../../proto/gen/trunkline/v1/session.ts';
 import {
   type CoreStats,
   CoreStats_State,
@@ -39,7 +44,9 @@ export class FakeCore {
   readonly index: SessionIndex;
   /** Why the core is not ready; empty: it is. */
   reasons: string[] = [];
-  readonly #fleet: FleetEngine;
+  readonly #trunks: TrunkDesk;
+  #folder = '';
+  #history: SessionHistory | null = null;
   readonly #metrics = new Metrics();
   readonly #log = createLog({ level: 'silent', format: 'json', tier: 'test' });
   readonly #options: FakeCoreOptions;
@@ -50,8 +57,7 @@ export class FakeCore {
     this.#options = options;
     const parts = { clock: systemClock, log: this.#log, metrics: this.#metrics };
     this.index = new SessionIndex(parts);
-    const trunks = new TrunkDesk({ ...parts, index: this.index }, { coreId });
-    this.#fleet = new FleetEngine({ ...parts, index: this.index, trunks });
+    this.#trunks = new TrunkDesk({ ...parts, index: this.index }, { coreId });
   }
 
   get port(): number {
@@ -64,12 +70,19 @@ export class FakeCore {
 
   /** Opens at the given port, or at the one it had before. */
   async open(port = this.#options.port ?? 0): Promise<void> {
+    const parts = { clock: systemClock, log: this.#log, metrics: this.#metrics };
+    this.#folder = mkdtempSync(join(tmpdir(), 'trunkline-fake-core-'));
+    const history = await SessionHistory.open(parts, {
+      file: join(this.#folder, 'history.db'),
+      keptSeconds: 86_400,
+      bytesMax: 1e9,
+    });
+    this.#history = history;
+    const { index } = this;
     this.#door = await openHttp(
       {
-        log: this.#log,
-        metrics: this.#metrics,
-        clock: systemClock,
-        fleet: this.#fleet,
+        ...parts,
+        fleet: new FleetEngine({ ...parts, index, trunks: this.#trunks, history }),
         readiness: () => ({ ready: this.reasons.length === 0, reasons: this.reasons }),
       },
       {
@@ -83,6 +96,16 @@ export class FakeCore {
 
   async close(): Promise<void> {
     await this.#door?.close();
+    await this.#history?.close();
+    this.#history = null;
+    rmSync(this.#folder, { recursive: true, force: true });
+  }
+
+  /** What happened to a client; the core must be open. */
+  happened(clientId: string, kind: string, more: Partial<SessionEvent> = {}): void {
+    const event = SessionEvent.decode(new Uint8Array(0));
+    Object.assign(event, { atMs: Date.now(), clientId, kind, edgeId: 'edge-1', ...more });
+    this.#history?.note([event]);
   }
 
   attach(edgeId: string, region: string): void {
@@ -188,6 +211,7 @@ function laneOf(lane: number, totals: EdgeTotals): LaneStats {
 function sessionOf(edgeId: string, clientId: string, facts: Partial<Session>): Session {
   const kind = clientId.split('-')[0] ?? 'device';
   return {
+    ...nameOnly(''),
     clientId,
     edgeId,
     gatewayId: '',
@@ -209,6 +233,16 @@ function sessionOf(edgeId: string, clientId: string, facts: Partial<Session>): S
     deliveredMessages: 31,
     droppedMessages: 0,
     region: '',
+    sessionExpirySeconds: 0,
+    willPresent: false,
+    receiveMaximum: 0,
+    disconnectedBy: '',
+    queueOldestAtMs: 0,
+    receivedRate: 0,
+    deliveredRate: 0,
+    keepAliveMarginMs: 0,
+    drops: [],
+    updatedAtMs: 0,
     ...facts,
   };
 }

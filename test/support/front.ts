@@ -13,6 +13,7 @@ import { Ledger } from '../../base/ledger.ts';
 import { createLog } from '../../base/log.ts';
 import { Metrics } from '../../base/metrics.ts';
 import { FleetEngine } from '../../core/fleet/fleet-engine.ts';
+import { nameOnly } from '../../core/fleet/session-watch.ts';
 import { type FrontDoorOptions, openFrontDoor } from '../../core/frontdoor/front-door.ts';
 import { SessionIndex } from '../../core/sessions/session-index.ts';
 import { FleetServiceClient } from '../../proto/gen/trunkline/v1/fleet.ts';
@@ -79,6 +80,7 @@ export function bearer(token: string): Metadata {
 
 export function session(clientId: string, more: Partial<Session> = {}): Session {
   return {
+    ...nameOnly(''),
     clientId,
     edgeId: 'edge-1',
     gatewayId: '',
@@ -100,6 +102,16 @@ export function session(clientId: string, more: Partial<Session> = {}): Session 
     deliveredMessages: 0,
     droppedMessages: 0,
     region: '',
+    sessionExpirySeconds: 0,
+    willPresent: false,
+    receiveMaximum: 0,
+    disconnectedBy: '',
+    queueOldestAtMs: 0,
+    receivedRate: 0,
+    deliveredRate: 0,
+    keepAliveMarginMs: 0,
+    drops: [],
+    updatedAtMs: 0,
     ...more,
   };
 }

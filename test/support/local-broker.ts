@@ -74,6 +74,7 @@ export async function openLocalBroker(
       sessionListener: {
         sessionChanged: ({ clientId }) => heard.push(`changed ${clientId}`),
         sessionRemoved: (clientId) => heard.push(`removed ${clientId}`),
+        sessionEvent: () => {},
       },
       enhancedAuthenticate,
     },

@@ -74,6 +74,7 @@ export class SinkLog {
   remove(edgeId: string, clientIds: readonly string[]): void {
     for (const clientId of clientIds) this.sessions.get(edgeId)?.delete(clientId);
   }
+  happened(): void {}
 }
 
 export class TestCore {

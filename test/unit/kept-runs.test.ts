@@ -135,8 +135,8 @@ class KeptWorld {
 
   /** Messages that are in some place of the outbox, or were. */
   get known(): number {
-    const { queuedCount, inflightCount, deliveredCount } = this.outbox;
-    return queuedCount + inflightCount + deliveredCount;
+    const { queuedCount, inflightCount, sums } = this.outbox;
+    return queuedCount + inflightCount + sums.deliveredCount;
   }
 
   acknowledge(count: number): void {
@@ -180,7 +180,7 @@ test('a kept session that comes and goes has every message of runs, in order, an
         world.disconnect();
         world.connect();
         await turn();
-        for (let i = 0; world.outbox.deliveredCount < world.given.length; i++) {
+        for (let i = 0; world.outbox.sums.deliveredCount < world.given.length; i++) {
           assert.ok(i < 5_000, 'it gets done');
           world.acknowledge(world.open.length);
           await turn();
@@ -201,5 +201,5 @@ test('a kept session that ends while runs wait settles what it does not get', as
   world.publish(10, true);
   world.outbox.abandon();
   assert.equal(world.journal.lowestOwed, Number.POSITIVE_INFINITY);
-  assert.equal(world.outbox.droppedCount, 10);
+  assert.equal(world.outbox.sums.droppedCount, 10);
 });

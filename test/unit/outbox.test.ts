@@ -168,7 +168,7 @@ test('a session that ends while its messages are read leaves no handshake behind
   outbox.abandon();
   answer(publication('2'));
   await settled();
-  assert.deepEqual([rows, outbox.inflightCount, outbox.droppedCount], [[], 0, 2]);
+  assert.deepEqual([rows, outbox.inflightCount, outbox.sums.droppedCount], [[], 0, 2]);
 });
 
 test('what is read for a window is bounded by bytes too', async () => {
@@ -204,7 +204,7 @@ test('a full queue refuses the newest, or drops the oldest where that was chosen
     const sink = new Sink();
     small.attach(sink);
     await settled();
-    assert.equal(small.droppedCount, 1);
+    assert.equal(small.sums.droppedCount, 1);
     assert.equal(ledger.droppedCount, 1);
     assert.deepEqual(sink.texts, expected);
   }

@@ -127,7 +127,7 @@ test('runs and single messages leave in order, within the window, each once', as
         }
         while (world.open.length > 0) world.acknowledge(world.open.length);
         assert.deepEqual(world.texts, given);
-        assert.equal(world.outbox.deliveredCount, given.length);
+        assert.equal(world.outbox.sums.deliveredCount, given.length);
         assert.equal(world.ledger.droppedCount, 0);
       },
     ),
@@ -159,7 +159,7 @@ test('a run of QoS 2 waits as well, also where QoS 1 is granted', async () => {
     world.outbox.pump();
     world.sent.splice(0, world.sent.findIndex((one) => one.packetId === packetId) + 1);
   }
-  assert.deepEqual([world.outbox.queuedCount, world.outbox.deliveredCount], [0, 6]);
+  assert.deepEqual([world.outbox.queuedCount, world.outbox.sums.deliveredCount], [0, 6]);
 });
 
 test('of a run that does not fit, the first messages that do are kept and the others counted', async () => {

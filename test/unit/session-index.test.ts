@@ -2,8 +2,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Clock } from '../../base/clock.ts';
-import { type SessionChange, SessionIndex } from '../../core/sessions/session-index.ts';
-import { SortedEntries } from '../../core/sessions/sorted-entries.ts';
+import { SortedRows, sortedStart } from '../../core/sessions/columns/sorted-rows.ts';
+import { SessionIndex } from '../../core/sessions/session-index.ts';
 import { SessionState } from '../../proto/gen/trunkline/v1/session.ts';
 import type { EdgeStats } from '../../proto/gen/trunkline/v1/trunk.ts';
 import { quietParts, session } from '../support/front.ts';
@@ -17,8 +17,11 @@ function openIndex() {
     every: () => () => {},
   };
   const index = new SessionIndex({ ...quietParts(), clock });
-  const changes: SessionChange[] = [];
-  index.onChange((change) => changes.push(change));
+  const changes: string[] = [];
+  index.onChange({
+    changing: () => {},
+    changed: (kind, row) => changes.push(`${kind} ${index.table.clientId(row)}`),
+  });
   return {
     index,
     changes,
@@ -27,8 +30,8 @@ function openIndex() {
     },
     attach: (edgeId: string) =>
       index.edgeAttached({ edgeId, region: 'north', softwareVersion: '1.0.0' }),
-    ids: () => index.slice({ key: '', isPast: false }, 1_000).map((entry) => entry.key),
-    told: () => changes.splice(0).map(({ kind, session: { clientId } }) => `${kind} ${clientId}`),
+    ids: () => [...index.sorted.slice(sortedStart)].map((row) => index.table.clientId(row)),
+    told: () => changes.splice(0),
   };
 }
 
@@ -62,28 +65,35 @@ test('sessions stand in the order of their client identifiers', () => {
   assert.equal(index.size, 3);
 });
 
-test('sorted entries agree with a sorted array, whatever comes and goes', () => {
-  const entries = new SortedEntries<{ key: string }>();
-  const keys = new Set<string>();
+test('sorted rows agree with a sorted array, whatever comes and goes', () => {
+  const keyOf = (row: number) => `k${row}`;
+  const rows = new SortedRows(keyOf);
+  const present = new Set<number>();
   let state = 1;
   for (let i = 0; i < 20_000; i++) {
     state = Math.imul(state, 1_103_515_245) + 12_345;
-    const key = `k${(state >>> 8) % 7_000}`;
-    if (keys.delete(key)) assert.equal(entries.delete(key), true);
+    const row = (state >>> 8) % 7_000;
+    if (present.delete(row)) rows.delete(row);
     else {
-      keys.add(key);
-      entries.add({ key });
+      present.add(row);
+      rows.add(row);
     }
   }
-  assert.equal(entries.delete('absent'), false);
   const walked: string[] = [];
-  let from = { key: '', isPast: false };
-  for (let step = entries.slice(from, 100); step.length > 0; step = entries.slice(from, 100)) {
-    walked.push(...step.map((entry) => entry.key));
+  let from = sortedStart;
+  for (let step = rows.slice(from); step.length > 0; step = rows.slice(from)) {
+    walked.push(...[...step].map(keyOf));
     from = { key: walked.at(-1) as string, isPast: true };
   }
-  assert.deepEqual(walked, [...keys].sort());
-  assert.equal(entries.size, keys.size);
+  const back: string[] = [];
+  for (let step = rows.sliceBefore(null); step.length > 0; ) {
+    back.unshift(...[...step].map(keyOf));
+    step = rows.sliceBefore(back[0] as string);
+  }
+  const truth = [...present].map(keyOf).sort();
+  assert.deepEqual(walked, truth);
+  assert.deepEqual(back, truth);
+  assert.equal(rows.size, present.size);
 });
 
 test('listeners hear of what came, changed and went, and not of what stayed the same', () => {

@@ -10,6 +10,7 @@ import { Sessions, type SessionsParts } from '../../broker/sessions.ts';
 
 test('a session ends by its expiry, but not between CONNECT and CONNACK', () => {
   let now = 1_000_000;
+  const expired: string[] = [];
   const store = { sessions: { put: () => {} }, dropSession: () => {} };
   const parts = {
     log: createLog({ level: 'silent', format: 'json', tier: 'test' }),
@@ -21,6 +22,7 @@ test('a session ends by its expiry, but not between CONNECT and CONNACK', () => 
     router: {},
     listener: { sessionChanged: () => {}, sessionRemoved: () => {} },
     onEnded: () => {},
+    onExpired: (one: { clientId: string }) => expired.push(one.clientId),
   } as unknown as SessionsParts;
   const limits = configSchema.parse({ limits: { session_expiry_seconds: 60 } }).limits;
   const sessions = new Sessions(parts, limits);
@@ -39,6 +41,7 @@ test('a session ends by its expiry, but not between CONNECT and CONNACK', () => 
   now += 61_000;
   sessions.expire();
   assert.equal(sessions.get('c'), undefined);
+  assert.deepEqual(expired, ['c']);
   // Not looked for yet, but over all the same.
   sessions.open(who).session.disconnected('closed-by-client', now);
   now += 60_000;
