@@ -5,6 +5,7 @@
  */
 import type { Session } from '../../proto/gen/trunkline/v1/session.ts';
 import { chunkRows, ListColumn, MarkColumn, NumberColumn, TextColumn } from './columns/columns.ts';
+import { LaterFields } from './later-fields.ts';
 import { stateOf, type TextField, textFields } from './session-fields.ts';
 import { dropReasons, type NumberField, numberFields } from './session-numbers.ts';
 
@@ -23,6 +24,7 @@ export class SessionTable {
   readonly subscriptions = new ListColumn();
   /** The QoS of each, a digit. */
   readonly #grants = new TextColumn();
+  readonly #later = new LaterFields();
   /** 1 for a row that is the current one of its client identifier. */
   readonly live = new MarkColumn();
   /** When a row last changed, in the count of all changes. */
@@ -78,6 +80,7 @@ export class SessionTable {
     this.#writeNumbers(row, session);
     this.subscriptions.set(row, linesOf(session.subscriptions));
     this.#grants.begin(row, grantsOf(session.subscriptions));
+    this.#later.set(row, session);
     this.holder.set(row, holder);
     return row;
   }
@@ -91,6 +94,7 @@ export class SessionTable {
     const lines = linesOf(session.subscriptions);
     if (this.subscriptions.get(row) !== lines) this.subscriptions.set(row, lines);
     this.#grants.set(row, grantsOf(session.subscriptions));
+    this.#later.set(row, session);
   }
 
   /** Whether the session says something else than its row. */
@@ -107,7 +111,8 @@ export class SessionTable {
     const { subscriptions } = session;
     return (
       this.subscriptions.get(row) !== linesOf(subscriptions) ||
-      this.#grants.get(row) !== grantsOf(subscriptions)
+      this.#grants.get(row) !== grantsOf(subscriptions) ||
+      this.#later.differ(row, session)
     );
   }
 
@@ -119,6 +124,7 @@ export class SessionTable {
   delete(row: number): void {
     for (const column of this.#textColumns) column.end(row);
     this.#grants.end(row);
+    this.#later.delete(row);
     this.subscriptions.set(row, '');
     this.live.set(row, 0);
     this.holder.set(row, 0);
@@ -162,6 +168,7 @@ export class SessionTable {
       drops: this.#drops(row),
       updatedAtMs: number('updated_at_ms'),
       ...this.#more(row),
+      ...this.#later.of(row),
     };
   }
 
