@@ -73,7 +73,8 @@ export class RulesDesk {
   ): Promise<RulesDesk> {
     const { file, tables } = where;
     if (tables === null) return new RulesDesk(parts, await RuleStore.open(file));
-    return new RulesDesk(parts, await SharedRules.open(tables.table<RuleRecord>('rules')));
+    const table = tables.table<RuleRecord>('rules');
+    return new RulesDesk(parts, await SharedRules.open(parts.log, table));
   }
 
   /** Version 0 for a name that never had rules. */

@@ -1,5 +1,6 @@
 /** Versions of the rules that all cores of a cluster have in common. */
 import { TrunklineError } from '../../base/errors.ts';
+import type { Logger } from '../../base/log.ts';
 import { parseRules, ruleJson } from '../../base/rules/rule.ts';
 import type { Revised, SharedTable } from '../backplane/backplane.ts';
 import { type RuleVersions, type StoredRules, versionsMax } from './rule-store.ts';
@@ -15,17 +16,19 @@ interface Known {
 }
 
 export class SharedRules implements RuleVersions {
+  readonly #log: Logger;
   readonly #table: SharedTable<RuleRecord>;
   readonly #names = new Map<string, Known>();
   #listener: (name: string) => void = () => {};
   #unfollow: () => void = () => {};
 
-  private constructor(table: SharedTable<RuleRecord>) {
+  private constructor(log: Logger, table: SharedTable<RuleRecord>) {
+    this.#log = log;
     this.#table = table;
   }
 
-  static async open(table: SharedTable<RuleRecord>): Promise<SharedRules> {
-    const rules = new SharedRules(table);
+  static async open(log: Logger, table: SharedTable<RuleRecord>): Promise<SharedRules> {
+    const rules = new SharedRules(log, table);
     rules.#unfollow = await table.follow({
       record: (name, record) => rules.#heard(name, record),
       lost: () => rules.#lost(),
@@ -76,14 +79,24 @@ export class SharedRules implements RuleVersions {
     if (this.#note(name, { versions, revision })) this.#listener(name);
   }
 
-  /** Of the cores that have them, the first puts them back. */
+  /** Every core puts back what it has; of several, who has the latest version. */
   #lost(): void {
-    const all = [...this.#names];
-    for (const [name, { versions }] of all) {
+    for (const [name, { versions }] of [...this.#names]) {
       this.#names.set(name, { versions, revision: 0 });
-      this.#table.put(name, recordOf(versions), 0).catch(() => {
-        // A change that fails at an operator's desk will tell.
+      this.#restore(name, versions).catch((error: unknown) => {
+        this.#log.error({ err: error, name }, 'rules are not put back: change them once more');
       });
+    }
+  }
+
+  async #restore(name: string, versions: readonly StoredRules[]): Promise<void> {
+    const own = versions.at(-1)?.version ?? 0;
+    let revision = 0;
+    // Another core that puts them back meanwhile has the same ones, or told us of later ones.
+    while ((await this.#table.put(name, recordOf(versions), revision)) === null) {
+      const stored = await this.#table.get(name);
+      if ((stored?.value.versions.at(-1)?.version ?? 0) >= own) return;
+      revision = stored?.revision ?? 0;
     }
   }
 

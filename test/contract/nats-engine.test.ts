@@ -274,7 +274,7 @@ test('a cluster without a quorum is told, at the start and later', async () => {
     await log.start(() => []);
     await cluster[1]!.kill();
     await cluster[2]!.kill();
-    await until(() => log.fault !== '', 'the fault is known');
+    await until(() => log.fault !== '', 'the fault is known', 30_000);
     const options = natsOptions(urls, { prefix, readyMs: 1_000 });
     await assert.rejects(openNats(options), {
       code: 'unreachable',

@@ -14,6 +14,7 @@ import type { LogLanes } from './log-lanes.ts';
 import { seqOfPosition } from './log-message.ts';
 import type { LogRecord } from './log-record.ts';
 import type { NatsSession } from './nats-session.ts';
+import { StreamSight } from './stream-sight.ts';
 import type { StreamInfo } from './streams.ts';
 
 const lookMs = 1_000;
@@ -46,8 +47,8 @@ export class EngineWatch {
   readonly #losses: CounterFamily;
   readonly #checkpointFailures: Counter;
   #retained: () => Iterable<Publication> = () => [];
-  #retainedCreated = '';
-  #retainedSeq = 0;
+  readonly #retainedSight = new StreamSight();
+  readonly #tablesSight = new StreamSight();
   #fault = '';
   #failingSince: number | null = null;
   #failure = '';
@@ -190,8 +191,8 @@ export class EngineWatch {
     if ((stored?.value.generation ?? 0) < record.generation) {
       await streams.ensure();
       await records.restore(record, stored?.revision ?? 0);
-      if (stored === null) this.#tablesLost();
     }
+    await this.#compareTables();
     await this.#compareRetained();
   }
 
@@ -226,18 +227,11 @@ export class EngineWatch {
     await streams.ensure();
     const rolledBack = [...losses].filter(([, kind]) => kind === 'rolled-back');
     const before = await records.read();
-    if (before === null) this.#tablesLost();
     const isDone = (before?.value.generation ?? 0) > lanes.record.generation;
     const record = isDone
       ? (before?.value as LogRecord)
       : await records.renew(before, new Set(rolledBack.map(([lane]) => lane)));
     this.#adopt(record);
-  }
-
-  #tablesLost(): void {
-    this.#losses.by('tables').add();
-    this.#parts.log.error('engine lost the records that cores share: they are written again');
-    for (const restart of this.#parts.losses) restart();
   }
 
   #adopt(record: LogRecord): void {
@@ -249,24 +243,32 @@ export class EngineWatch {
     this.#hooks.onLost();
   }
 
+  /** Each core puts back what it knows of the records that cores share. */
+  async #compareTables(): Promise<void> {
+    const { log, losses, names } = this.#parts;
+    if (!this.#tablesSight.isLost(await this.#infoOf(names.tableStream))) return;
+    this.#losses.by('tables').add();
+    log.error('engine lost the records that cores share: they are written again');
+    for (const restart of losses) restart();
+  }
+
   /** The stream of retained messages is rebuilt from what this core has. */
   async #compareRetained(): Promise<void> {
-    const { lanes, log, names, retained, streams } = this.#parts;
-    let info = await streams.infoOrNull(names.retainedStream);
-    if (info === null) {
-      await streams.ensure();
-      info = await streams.info(names.retainedStream);
-    }
-    const isKnown = this.#retainedCreated !== '';
-    const isLost =
-      info.created !== this.#retainedCreated || info.state.last_seq < this.#retainedSeq;
-    this.#retainedCreated = info.created;
-    this.#retainedSeq = info.state.last_seq;
-    if (!isKnown || !isLost) return;
+    const { lanes, log, names, retained } = this.#parts;
+    if (!this.#retainedSight.isLost(await this.#infoOf(names.retainedStream))) return;
     this.#losses.by('retained').add();
     log.error('engine lost retained messages: they are written again');
     retained.noteAll(this.#retained(), lanes.record.generation);
     await retained.write();
+  }
+
+  /** Makes the stream when it is not there. */
+  async #infoOf(stream: string): Promise<StreamInfo> {
+    const { streams } = this.#parts;
+    const info = await streams.infoOrNull(stream);
+    if (info !== null) return info;
+    await streams.ensure();
+    return streams.info(stream);
   }
 
   async #checkpoint(): Promise<void> {
