@@ -3,6 +3,7 @@ import type { Clock } from '../base/clock.ts';
 import type { Ledger } from '../base/ledger.ts';
 import type { Logger } from '../base/log.ts';
 import type { Metrics } from '../base/metrics.ts';
+import type { TlsSource } from '../base/tls/tls-identity.ts';
 import type { CoreView } from './placement/placement.ts';
 import type { UplinkLog } from './ports.ts';
 import type { EdgeRules } from './rules/edge-rules.ts';
@@ -30,6 +31,8 @@ export interface BridgeOptions {
   /** Payloads go deflated where that pays. */
   readonly compresses?: boolean;
   readonly token: string;
+  /** None: in plain. */
+  readonly tls?: TlsSource | null;
   readonly softwareVersion: string;
 }
 

@@ -57,11 +57,13 @@ export class Bridge {
     this.commands.handle('locate', (asked) => locate(parts.spool, asked));
     this.#interest = new Interest(parts.clock, parts.rules);
     const { clock, metrics } = parts;
-    const { edgeId, region: ownRegion, token, probeEveryMs = 0, canaryMs = 0 } = options;
+    const { edgeId, region: ownRegion, token, tls = null } = options;
+    const { probeEveryMs = 0, canaryMs = 0 } = options;
+    const openProbe = (address: string) => new CoreProbe(clock, { address, token, tls });
     this.#figures = new TrunkFigures(parts, { edgeId, canaryMs });
     const random = Math.random;
     this.#book = new CoreBook(
-      { clock, metrics, random, openProbe: (address) => new CoreProbe(clock, { address, token }) },
+      { clock, metrics, random, openProbe },
       { cores: options.cores.map(coreAddress), ownRegion, probeEveryMs },
     );
     this.#keeper = new LinkKeeper({ ...parts, book: this.#book, random }, ownRegion, {
@@ -203,6 +205,7 @@ export class Bridge {
       {
         ...this.#options,
         address,
+        tls: this.#options.tls ?? null,
         replayRate: this.#options.replayRate ?? 0,
         compresses: this.#options.compresses ?? false,
         capabilities: [...this.commands.capabilities, 'sources', 'retained', 'canary'],

@@ -1,4 +1,5 @@
 /** What a link is given, what it is told to be, and whom it tells what happens to it. */
+import type { TlsSource } from '../base/tls/tls-identity.ts';
 import type { Command, CommandResult, InterestUpdate } from '../proto/gen/trunkline/v1/trunk.ts';
 import type { LaneDownlink } from './lane-downlink.ts';
 import type { LaneUplinkParts } from './lane-uplink.ts';
@@ -6,6 +7,8 @@ import type { LaneUplinkParts } from './lane-uplink.ts';
 export interface LinkOptions {
   readonly address: string;
   readonly token: string;
+  /** Null: in plain. */
+  readonly tls: TlsSource | null;
   readonly edgeId: string;
   readonly region: string;
   readonly softwareVersion: string;

@@ -67,7 +67,8 @@ export class Link {
       this.#settle = resolve;
     });
     if (options.token !== '') this.#metadata.set('authorization', `Bearer ${options.token}`);
-    this.#clients = [openTrunkClient(this.address), openTrunkClient(this.address)];
+    const open = () => openTrunkClient(this.address, options.tls);
+    this.#clients = [open(), open()];
     this.#cancelDeadline = parts.clock.after(connectMs, () => {
       this.end(`the core did not answer within ${connectMs} ms`);
     });

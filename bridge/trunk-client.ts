@@ -1,7 +1,9 @@
 /** One HTTP/2 connection of an edge to a core. */
-import { type ClientOptions, credentials } from '@grpc/grpc-js';
+import type { ClientOptions } from '@grpc/grpc-js';
 import { trunkMessageBytesMax } from '../base/limits.ts';
+import type { TlsSource } from '../base/tls/tls-identity.ts';
 import type { TrunkServiceClient } from '../proto/gen/trunkline/v1/trunk.ts';
+import { channelTo } from '../proto/tls-credentials.ts';
 import { TrunkClient } from '../proto/trunk-service.ts';
 
 const clientOptions: ClientOptions = {
@@ -17,6 +19,7 @@ const clientOptions: ClientOptions = {
   'grpc-node.flow_control_window': 4 * 1024 * 1024,
 };
 
-export function openTrunkClient(address: string): TrunkServiceClient {
-  return new TrunkClient(address, credentials.createInsecure(), clientOptions);
+export function openTrunkClient(address: string, tls: TlsSource | null): TrunkServiceClient {
+  const { credentials, options } = channelTo(address, tls);
+  return new TrunkClient(address, credentials, { ...clientOptions, ...options });
 }

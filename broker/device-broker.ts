@@ -9,6 +9,7 @@ import type { Config } from '../base/config.ts';
 import type { Ledger } from '../base/ledger.ts';
 import type { Logger } from '../base/log.ts';
 import type { CounterFamily, Metrics } from '../base/metrics.ts';
+import { TlsIdentity } from '../base/tls/tls-identity.ts';
 import { AedesHost } from './aedes-host.ts';
 import { type EnhancedAuthenticate, noEnhancedAuthenticate } from './authenticate.ts';
 import { authorize } from './authorize.ts';
@@ -55,6 +56,7 @@ export class DeviceBroker {
   readonly #inboxParts: InboxParts;
   #host: AedesHost | null = null;
   #doors: Doors | null = null;
+  #tls: TlsIdentity | null = null;
   #stops: (() => void)[] = [];
   #flushedThrough = 0;
   #isClosing = false;
@@ -98,8 +100,14 @@ export class DeviceBroker {
 
   /** Lets devices in. Throws what opening the doors throws. */
   async listen(openDoors: OpenDoors = Listeners.open): Promise<void> {
+    const { tls } = this.#config;
+    if (tls.cert !== '' || tls.key !== '') {
+      const files = { cert: tls.cert, key: tls.key, ca: '', section: 'devices', prefix: 'tls.' };
+      this.#tls = await TlsIdentity.open(this.#parts, files);
+    }
     this.#doors = await openDoors(this.#parts.log, {
       config: this.#config,
+      tls: this.#tls,
       onArrival: (arrival) => this.#arrive(arrival),
     });
   }
@@ -173,6 +181,7 @@ export class DeviceBroker {
     await new Promise<void>((resolve) => setImmediate(() => setImmediate(resolve)));
     await this.#host?.close();
     await doorsClosed;
+    await this.#tls?.close();
     await this.#joined.wills.close();
     await this.#joined.parking.close();
     await this.#store.close();

@@ -2,7 +2,6 @@
  * The doors for devices: MQTT over TCP, TLS, WebSocket, and WebSocket with TLS. Each turns what
  * comes in into a duplex stream and hands it on; all are the same from there.
  */
-import { readFile } from 'node:fs/promises';
 import { createServer as createHttpServer, type Server as HttpServer } from 'node:http';
 import { createServer as createHttpsServer } from 'node:https';
 import {
@@ -15,9 +14,10 @@ import type { Duplex } from 'node:stream';
 import { createServer as createTlsServer } from 'node:tls';
 import { createWebSocketStream, WebSocketServer } from 'ws';
 import { type Config, requireCredential } from '../base/config.ts';
-import { messageOf, systemCode, TrunklineError } from '../base/errors.ts';
+import { systemCode, TrunklineError } from '../base/errors.ts';
 import { connectMs } from '../base/limits.ts';
 import type { Logger } from '../base/log.ts';
+import type { TlsSource } from '../base/tls/tls-identity.ts';
 
 /** Connections that the kernel holds until they are taken: a fleet reconnects at once. */
 const backlog = 4096;
@@ -36,6 +36,8 @@ export interface Arrival {
 
 export interface ListenersOptions {
   readonly config: Config;
+  /** None: no TLS. */
+  readonly tls: TlsSource | null;
   readonly onArrival: (arrival: Arrival) => void;
   /** Listens on no port: connections come through `inject`, from a process that has the ports. */
   readonly isInjected?: boolean;
@@ -58,12 +60,13 @@ export class Listeners implements Doors {
   /** HTTP connections that are no web sockets yet, with the timers that end them. */
   readonly #upgrading = new Map<Duplex, NodeJS.Timeout>();
   readonly ports = new Map<ListenerName, number>();
+  #unfollow: () => void = () => {};
 
   private constructor(log: Logger) {
     this.#log = log;
   }
 
-  /** Throws `port-in-use`, `address-unavailable`, `door-open` or `tls-unreadable`. */
+  /** Throws `port-in-use`, `address-unavailable` or `door-open`. */
   static async open(log: Logger, options: ListenersOptions): Promise<Listeners> {
     const listeners = new Listeners(log);
     try {
@@ -83,6 +86,7 @@ export class Listeners implements Doors {
   }
 
   async close(): Promise<void> {
+    this.#unfollow();
     for (const server of this.#webSocketServers.splice(0)) server.close();
     for (const socket of this.#upgrading.keys()) socket.destroy();
     const servers = [...this.#servers.values()];
@@ -92,7 +96,8 @@ export class Listeners implements Doors {
     );
   }
 
-  async #openAll({ config, onArrival, isInjected = false }: ListenersOptions): Promise<void> {
+  async #openAll(options: ListenersOptions): Promise<void> {
+    const { config, onArrival, isInjected = false, tls } = options;
     const add = async (name: ListenerName, server: Server) => {
       this.#servers.set(name, server);
       if (!isInjected) this.ports.set(name, await bindListener(name, server, config));
@@ -110,9 +115,9 @@ export class Listeners implements Doors {
     const web = createHttpServer(refuseHttp);
     this.#serveWebSocket('ws', web, config, onArrival);
     await add('ws', web);
-    if (config.tls.cert === '') return;
+    if (tls === null) return;
     // A handshake has no more time than the CONNECT behind it.
-    const identity = { ...(await readIdentity(config.tls)), handshakeTimeout: connectMs };
+    const identity = { ...identityOf(tls), handshakeTimeout: connectMs };
     const secure = createTlsServer(identity, plain('mqtts'));
     secure.on('tlsClientError', (error) => {
       this.#log.debug({ err: error, listener: 'mqtts' }, 'tls handshake failed');
@@ -121,6 +126,10 @@ export class Listeners implements Doors {
     const secureWeb = createHttpsServer(identity, refuseHttp);
     this.#serveWebSocket('wss', secureWeb, config, onArrival);
     await add('wss', secureWeb);
+    // Connections that are open keep what they have.
+    this.#unfollow = tls.onChanged(() => {
+      for (const server of [secure, secureWeb]) server.setSecureContext(identityOf(tls));
+    });
   }
 
   /** An HTTP request has no more time to become a web socket than the CONNECT behind it. */
@@ -209,16 +218,8 @@ function addressOf(socket: Socket): string {
   return `${socket.remoteAddress ?? ''}:${socket.remotePort ?? 0}`;
 }
 
-async function readIdentity(tls: Config['tls']): Promise<{ cert: Buffer; key: Buffer }> {
-  try {
-    return { cert: await readFile(tls.cert), key: await readFile(tls.key) };
-  } catch (error) {
-    throw new TrunklineError(
-      'tls-unreadable',
-      `The TLS files tls.cert = "${tls.cert}" and tls.key = "${tls.key}" cannot be read: ${messageOf(error)}. Check both paths.`,
-      { cause: error },
-    );
-  }
+function identityOf({ material: { cert, key } }: TlsSource) {
+  return cert === null || key === null ? {} : { cert, key };
 }
 
 function listenFault(

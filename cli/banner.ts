@@ -8,7 +8,7 @@ export function bannerText(config: Config, ports: { edge: Ports; core: Ports }):
   const rows = [
     ...deviceRows(config, ports.edge),
     ['gateways', 'gRPC', `${authority(config.gateway.host, ports.core['gateway'])}`],
-    ['operators', 'HTTP', `http://${authority(config.http.host, ports.core['http'])}/`],
+    ['operators', 'HTTP', `${httpBase(config, ports.core['http'])}/`],
     ['data', 'folder', config.data],
   ] as const;
   const widths = [0, 1].map((column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));
@@ -49,12 +49,16 @@ function tryLines(config: Config, ports: { edge: Ports; core: Ports }): string[]
   const httpPort = ports.core['http'] ?? 0;
   const mqttFlag = mqttPort === 1883 ? '' : ` --port ${mqttPort}`;
   const httpFlag =
-    httpPort === 8080 ? '' : ` --http http://${authority(config.http.host, httpPort)}`;
+    httpPort === 8080 && config.http.tls_cert === '' ? '' : ` --http ${httpBase(config, httpPort)}`;
   return [
     `node ${entry} sub${mqttFlag} 'fleet/#'`,
     `node ${entry} pub${mqttFlag} fleet/hello 'Hello, fleet'`,
     `node ${entry} sessions list${httpFlag}`,
   ];
+}
+
+function httpBase({ http }: Config, port: number | undefined): string {
+  return `http${http.tls_cert === '' ? '' : 's'}://${authority(http.host, port)}`;
 }
 
 /** This program, as short as it can be typed from where the user is. */

@@ -89,6 +89,10 @@ export class CoreClient {
   unreachable(error: unknown): TrunklineError {
     const cause = error instanceof Error && error.cause !== undefined ? error.cause : error;
     const reason = systemCode(cause) ?? messageOf(cause);
+    if (/CERT|SELF_SIGNED|UNABLE_TO_VERIFY/.test(reason)) {
+      const text = `The certificate of ${this.#base} is not trusted (${reason}). Name the file of its authority in NODE_EXTRA_CA_CERTS, and use a name or address that the certificate is for.`;
+      return new TrunklineError('not-authorized', text, { cause: error });
+    }
     return new TrunklineError(
       'unreachable',
       `The core at ${this.#base} cannot be reached (${reason}). Start one with \`trunkline up\`, or name another with --http URL.`,

@@ -7,6 +7,8 @@ import { join } from 'node:path';
 import type { Config } from '../base/config.ts';
 import { Ledger } from '../base/ledger.ts';
 import type { Readiness } from '../base/status-server.ts';
+import { setTlsFloor } from '../base/tls/tls-floor.ts';
+import { systemAuthorities, TlsIdentity } from '../base/tls/tls-identity.ts';
 import { Bridge } from '../bridge/bridge.ts';
 import { ForeignBridges } from '../bridge/foreign/foreign-bridges.ts';
 import { EdgeRules } from '../bridge/rules/edge-rules.ts';
@@ -58,6 +60,8 @@ export class EdgeStack {
       });
       opened.push(spool);
       rules.onChanged(() => spool.applyLaneMap(rules.laneMap(lanes)));
+      const tls = await trunkIdentity(parts, config);
+      if (tls !== null) opened.push(tls);
       const bridge = new Bridge(
         { ...parts, ledger, spool: spool.uplink, rules },
         {
@@ -69,6 +73,7 @@ export class EdgeStack {
           replayRate: config.edge.replay_rate,
           compresses: config.edge.compression === 'auto',
           token: config.trunk.token,
+          tls,
           softwareVersion: softwareVersion(),
         },
       );
@@ -138,4 +143,15 @@ async function openRules(parts: EdgeStackParts, folder: string): Promise<EdgeRul
 
 async function closeAll(opened: { close(): Promise<void> }[]): Promise<void> {
   for (const part of opened.splice(0).reverse()) await part.close();
+}
+
+/** What the edge shows its cores, and by whom it checks theirs. Throws `tls-unreadable`. */
+async function trunkIdentity(parts: EdgeStackParts, config: Config): Promise<TlsIdentity | null> {
+  setTlsFloor(config);
+  const { tls_ca: ca, tls_cert: cert, tls_key: key } = config.trunk;
+  if (ca === '' && cert === '' && key === '') return null;
+  return await TlsIdentity.open(parts, {
+    ...{ section: 'trunk', prefix: 'trunk.tls_', cert, key },
+    ca: ca === '' ? systemAuthorities : ca,
+  });
 }

@@ -1,6 +1,6 @@
 /**
- * When a process must stop: SIGTERM, SIGINT, SIGHUP, the word of the supervisor that started it, or
- * that supervisor's end. A second signal, or a drain that takes too long, ends the process at once
+ * When a process must stop: SIGTERM, SIGINT, the end of its terminal, the word of the supervisor that
+ * started it, or that supervisor's end. Without a terminal SIGHUP means to look at the certificates. A second signal, or a drain that takes too long, ends the process at once
  * with a log line.
  */
 import type { Logger } from '../base/log.ts';
@@ -15,7 +15,7 @@ const sameSignalMs = 1_000;
  * whole group sends one of its own, and the second one would be taken for impatience. */
 export const stopWord = 'stop';
 
-const signals = ['SIGTERM', 'SIGINT', 'SIGHUP'] as const;
+const signals = ['SIGTERM', 'SIGINT'] as const;
 
 export class StopRequest {
   /** Resolves once, with the reason. */
@@ -38,6 +38,10 @@ export class StopRequest {
       this.#resolve = resolve;
     });
     for (const signal of signals) process.on(signal, this.#onSignal);
+    process.on('SIGHUP', (signal) => {
+      if (process.stdin.isTTY) this.#signalled(signal);
+      else log.info('certificates are looked at');
+    });
     if (process.channel === undefined) return;
     process.once('disconnect', this.#onDisconnect);
     process.on('message', this.#onMessage);

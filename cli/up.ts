@@ -11,6 +11,7 @@ import { ChildTier, type Ports } from './child-tier.ts';
 import type { CommandIo } from './command.ts';
 import { configOf, flagLines, parseSettings, type SettingsLine } from './config-flags.ts';
 import { tellParent, underParent } from './parent-process.ts';
+import { askReadiness } from './readiness-call.ts';
 import { StopRequest } from './stop-request.ts';
 
 const readyMsMax = 30_000;
@@ -103,14 +104,13 @@ class TierPair {
   }
 
   async #untilReady(httpPort: number): Promise<void> {
-    const url = `http://${authority(reachableHost(this.#config.http.host), httpPort)}/readyz`;
     const deadline = performance.now() + readyMsMax;
     let last = 'no answer';
     while (!this.#isStopping && performance.now() < deadline) {
       try {
-        const response = await fetch(url, { signal: AbortSignal.timeout(readyMsMax) });
-        last = `${response.status} ${(await response.text()).trim()}`;
-        if (response.ok) return;
+        const { status, text } = await askReadiness(this.#config.http, httpPort);
+        last = `${status} ${text.trim()}`;
+        if (status === 200) return;
       } catch (error) {
         last = messageOf(error);
       }
@@ -118,7 +118,7 @@ class TierPair {
     }
     throw new TrunklineError(
       'unreachable',
-      `The core did not become ready within ${readyMsMax / 1000} seconds: ${url} said ${last}.`,
+      `The core did not become ready within ${readyMsMax / 1000} seconds: /readyz on port ${httpPort} said ${last}.`,
     );
   }
 }

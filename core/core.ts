@@ -20,6 +20,7 @@ import { SessionHistory } from './history/session-history.ts';
 import { openHttp } from './http/http-server.ts';
 import { RulesDesk } from './rules/rules-desk.ts';
 import { SessionIndex } from './sessions/session-index.ts';
+import { openDoorIdentities } from './tls/door-identities.ts';
 import { AttachedEdges } from './trunk/attached-edges.ts';
 import { Drain } from './trunk/drain.ts';
 import { TrunkDoor } from './trunk/trunk-door.ts';
@@ -71,6 +72,7 @@ export class Core {
   async #open(parts: CoreParts, config: Config): Promise<void> {
     const folder = join(config.data, 'core');
     await mkdir(folder, { recursive: true });
+    const tls = this.#add(await openDoorIdentities(parts, config));
     const ledger = new Ledger(parts.metrics);
     const backplane = this.#add(await openBackplane(parts, config));
     const fanout = this.#add(
@@ -106,6 +108,7 @@ export class Core {
         { ...common, backplane },
         {
           ...config.trunk,
+          tls: tls.trunk,
           attachRate: config.trunk.attach_rate,
           attachBurst: config.trunk.attach_burst,
           coreId: config.core.id,
@@ -117,6 +120,7 @@ export class Core {
     const frontDoor = this.#add(
       await openFrontDoor(common, {
         ...config.gateway,
+        tls: tls.gateway,
         operatorToken: config.http.token,
         coreId: config.core.id,
         devicesMax: config.limits.gateway_devices,
@@ -131,11 +135,12 @@ export class Core {
         edgesMin: config.http.ready_edges,
       });
     const http = this.#add(
-      await openHttp({ ...parts, fleet, readiness }, { ...config.http, consoleDirectory }),
+      await openHttp(
+        { ...parts, fleet, readiness },
+        { ...config.http, tls: tls.http, consoleDirectory },
+      ),
     );
-    this.#ports['trunk'] = trunk.port;
-    this.#ports['gateway'] = frontDoor.port;
-    this.#ports['http'] = http.port;
+    Object.assign(this.#ports, { trunk: trunk.port, gateway: frontDoor.port, http: http.port });
   }
 
   #add<P extends { close(): Promise<void> }>(part: P): P {
@@ -159,7 +164,10 @@ function readinessOf(
 /** Operators' calls come in at the front door, too, so its address counts for both tokens. */
 function requireTokens({ trunk, gateway, http }: Config): void {
   const doors = [
-    { name: 'The trunk', host: trunk.host, setting: 'trunk.token', token: trunk.token },
+    {
+      ...{ name: 'The trunk', host: trunk.host, setting: 'trunk.token or trunk.tls_ca' },
+      token: trunk.token || trunk.tls_ca,
+    },
     { name: 'The front door', host: gateway.host, setting: 'gateway.token', token: gateway.token },
     { name: 'The fleet service', host: gateway.host, setting: 'http.token', token: http.token },
     { name: "The operators' HTTP", host: http.host, setting: 'http.token', token: http.token },

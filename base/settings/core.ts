@@ -2,6 +2,8 @@
 import { z } from 'zod';
 import { count, listener, name, secret, whole } from './kinds.ts';
 
+const pem = z.string().default('');
+
 function isBackplane(values: readonly string[]): boolean {
   if (values.length === 1 && values[0] === 'embedded') return true;
   return values.length > 0 && values.every((value) => /^(nats|tls):\/\/[^/\s]+$/.test(value));
@@ -56,6 +58,13 @@ export const trunk = z.strictObject({
   token: secret
     .default('')
     .describe('Shared secret of edges and cores. Needed when the trunk is not on loopback.'),
+  tls_cert: pem.describe(
+    'PEM file of the certificate of this core, or of this edge as a client; empty: the core speaks no TLS.',
+  ),
+  tls_key: pem.describe('PEM file of its private key.'),
+  tls_ca: pem.describe(
+    'PEM file of the authorities that the other side is checked by: a core lets in nobody else then. For an edge empty, or system, stands for those of Node.js.',
+  ),
   attach_rate: count
     .default(50)
     .describe('Edges that may attach to one core in a second; others are told when to come again.'),
@@ -73,12 +82,19 @@ export const gateway = z.strictObject({
   token: secret
     .default('')
     .describe('Bearer token of gateways. Needed when the front door is not on loopback.'),
+  tls_cert: pem.describe('PEM file of the certificate of the front door; empty: no TLS.'),
+  tls_key: pem.describe('PEM file of its private key.'),
+  tls_ca: pem.describe(
+    'PEM file of the authorities of gateways and operators: nobody is let in without a certificate of theirs then.',
+  ),
 });
 export const http = z.strictObject({
   ...listener(8080, "the operators' HTTP"),
   token: secret
     .default('')
     .describe('Bearer token of operators. Needed when HTTP is not on loopback.'),
+  tls_cert: pem.describe("PEM file of the certificate of the operators' HTTP; empty: no TLS."),
+  tls_key: pem.describe('PEM file of its private key.'),
   ready_edges: whole
     .min(0)
     .default(0)

@@ -28,6 +28,10 @@ export const wss = z.strictObject({
 export const tls = z.strictObject({
   cert: z.string().default('').describe('PEM file of the certificate chain; empty: no TLS.'),
   key: z.string().default('').describe('PEM file of the private key.'),
+  min_version: z
+    .enum(['1.2', '1.3'])
+    .default('1.3')
+    .describe('The lowest version of TLS that is spoken, at every door and to every peer.'),
 });
 export const mqtt5 = z.strictObject({
   response_information: z

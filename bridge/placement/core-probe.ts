@@ -6,7 +6,6 @@ import {
   Client,
   type ClientOptions,
   type ClientUnaryCall,
-  credentials,
   Metadata,
   type ServiceError,
   status,
@@ -14,6 +13,8 @@ import {
 import { service } from 'grpc-health-check';
 import type { Clock } from '../../base/clock.ts';
 import { probeMs } from '../../base/limits.ts';
+import type { TlsSource } from '../../base/tls/tls-identity.ts';
+import { channelTo } from '../../proto/tls-credentials.ts';
 import { type CoreFacts, coreOfMetadata } from '../../proto/trunk-metadata.ts';
 
 export interface ProbeResult {
@@ -41,16 +42,25 @@ const asksOfLook = 2;
 
 const unreachable: ProbeResult = { state: 'unreachable', roundTripMs: 0, facts: null };
 
+export interface CoreProbeOptions {
+  readonly address: string;
+  readonly token: string;
+  /** None: in plain. */
+  readonly tls?: TlsSource | null;
+}
+
 export class CoreProbe implements Probe {
   readonly #clock: Clock;
   readonly #address: string;
+  readonly #tls: TlsSource | null;
   readonly #metadata = new Metadata();
   #client: Client | null = null;
   #call: ClientUnaryCall | null = null;
   #isClosed = false;
 
-  constructor(clock: Clock, options: { readonly address: string; readonly token: string }) {
+  constructor(clock: Clock, options: CoreProbeOptions) {
     this.#clock = clock;
+    this.#tls = options.tls ?? null;
     this.#address = options.address;
     if (options.token !== '') this.#metadata.set('authorization', `Bearer ${options.token}`);
   }
@@ -80,9 +90,14 @@ export class CoreProbe implements Probe {
     this.#client = null;
   }
 
+  #connect(): Client {
+    const { credentials, options } = channelTo(this.#address, this.#tls);
+    return new Client(this.#address, credentials, { ...clientOptions, ...options });
+  }
+
   #ask(): Promise<ProbeResult> {
     const check = service['Check'] as (typeof service)[string];
-    this.#client ??= new Client(this.#address, credentials.createInsecure(), clientOptions);
+    this.#client ??= this.#connect();
     const client = this.#client;
     const startedAt = this.#clock.elapsed();
     return new Promise((resolve) => {

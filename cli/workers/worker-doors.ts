@@ -70,6 +70,7 @@ export class WorkerDoors implements Doors {
       });
       doors.#listeners = await Listeners.open(parts.log, {
         config: options.config,
+        tls: options.tls,
         isInjected: true,
         onArrival: (arrival) => doors.#arrived(arrival),
       });

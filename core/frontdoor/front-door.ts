@@ -2,15 +2,17 @@
  * The front door: one gRPC server for gateways and operators' tools, with health and reflection.
  * Opens: descriptors, services, port. Closes: streams with their wills, then the port.
  */
-import { type Server, ServerCredentials, type UntypedServiceImplementation } from '@grpc/grpc-js';
+import type { Server, UntypedServiceImplementation } from '@grpc/grpc-js';
 import { HealthImplementation } from 'grpc-health-check';
 import type { Clock } from '../../base/clock.ts';
 import { messageOf } from '../../base/errors.ts';
 import type { Ledger } from '../../base/ledger.ts';
 import type { Logger } from '../../base/log.ts';
 import type { Metrics } from '../../base/metrics.ts';
+import type { TlsSource } from '../../base/tls/tls-identity.ts';
 import { FleetServiceService } from '../../proto/gen/trunkline/v1/fleet.ts';
 import { GatewayServiceService } from '../../proto/gen/trunkline/v1/gateway.ts';
+import { serverCredentials } from '../../proto/tls-credentials.ts';
 import type { Fanout } from '../fanout/target.ts';
 import type { FleetEngine } from '../fleet/fleet-engine.ts';
 import { FleetService } from '../fleet/fleet-service.ts';
@@ -48,6 +50,8 @@ export interface FrontDoorOptions {
   readonly token: string;
   /** Bearer token of operators, for FleetService; empty for none. */
   readonly operatorToken: string;
+  /** None: in plain. With authorities, a client has to have a certificate of theirs. */
+  readonly tls?: TlsSource | null;
   readonly coreId: string;
   /** Devices behind one gateway stream. */
   readonly devicesMax: number;
@@ -99,7 +103,7 @@ export async function openFrontDoor(
       host: options.host,
       port: options.port,
       portFlag: 'gateway-port',
-      credentials: ServerCredentials.createInsecure(),
+      credentials: serverCredentials(options.tls ?? null),
     });
     let closing: Promise<void> | null = null;
     return {

@@ -2,13 +2,22 @@
  * The operators' HTTP: fleet queries as JSON, watches as server-sent events, metrics, health, and
  * the console. Requests pass: method, door (token, host), route, reply.
  */
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import {
+  createServer,
+  type IncomingMessage,
+  type RequestListener,
+  type Server,
+  type ServerOptions,
+  type ServerResponse,
+} from 'node:http';
+import { createServer as createSecureServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import type { Clock } from '../../base/clock.ts';
 import { isLoopback } from '../../base/config.ts';
 import { messageOf, systemCode, TrunklineError } from '../../base/errors.ts';
 import type { Logger } from '../../base/log.ts';
 import type { Metrics } from '../../base/metrics.ts';
+import type { TlsMaterial, TlsSource } from '../../base/tls/tls-identity.ts';
 import type { FleetEngine } from '../fleet/fleet-engine.ts';
 import { BearerCheck } from '../grpc/bearer.ts';
 import { ConsoleFiles } from './console-files.ts';
@@ -37,6 +46,8 @@ export interface HttpOptions {
   readonly port: number;
   /** Bearer token of operators for /v1; empty for none. */
   readonly token: string;
+  /** None: in plain. */
+  readonly tls?: TlsSource | null;
   /** Folder of the built console. */
   readonly consoleDirectory: string;
 }
@@ -53,9 +64,13 @@ export async function openHttp(parts: HttpParts, options: HttpOptions): Promise<
     parts.log.warn({ directory: options.consoleDirectory }, 'console is not built');
   }
   const desk = new Desk(parts, { ...options, files });
-  const server = createServer(
-    { requestTimeout: requestMs, headersTimeout: requestMs, maxHeaderSize: headerBytesMax },
-    (request, response) => desk.handle(request, response),
+  const bounds = {
+    requestTimeout: requestMs,
+    headersTimeout: requestMs,
+    maxHeaderSize: headerBytesMax,
+  };
+  const server = serverOf(options.tls ?? null, bounds, (request, response) =>
+    desk.handle(request, response),
   );
   server.maxConnections = connectionsMax;
   const refused = parts.metrics.counter(
@@ -169,6 +184,18 @@ class Desk {
     this.#log.error({ err: error }, 'request failed unexpectedly');
     return faultReply('unexpected', "Unexpected error; the core's log tells more.");
   }
+}
+
+function serverOf(tls: TlsSource | null, bounds: ServerOptions, serve: RequestListener): Server {
+  if (tls === null) return createServer(bounds, serve);
+  const secure = createSecureServer({ ...bounds, ...identityOf(tls.material) }, serve);
+  const unfollow = tls.onChanged(() => secure.setSecureContext(identityOf(tls.material)));
+  secure.once('close', unfollow);
+  return secure;
+}
+
+function identityOf({ cert, key }: TlsMaterial) {
+  return cert === null || key === null ? {} : { cert, key };
 }
 
 async function listen(server: Server, { host, port }: HttpOptions): Promise<void> {

@@ -3,6 +3,7 @@ import type { Clock } from '../../base/clock.ts';
 import type { Ledger } from '../../base/ledger.ts';
 import type { Logger } from '../../base/log.ts';
 import type { Metrics } from '../../base/metrics.ts';
+import type { TlsSource } from '../../base/tls/tls-identity.ts';
 import type { Backplane } from '../backplane/backplane.ts';
 import type { FanOut } from '../fanout/fan-out.ts';
 import type { SessionSink } from '../sessions/session-sink.ts';
@@ -26,6 +27,8 @@ export interface TrunkDoorOptions {
   readonly port: number;
   /** Empty: every edge is let in. */
   readonly token: string;
+  /** None: in plain. With authorities, an edge has to have a certificate of its name. */
+  readonly tls?: TlsSource | null;
   readonly coreId: string;
   readonly region: string;
   /** Edges that may attach in a second, and at once after a quiet time. */

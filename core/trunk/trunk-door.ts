@@ -3,14 +3,10 @@
  * lane to the edge that it belongs to. A bad stream ends alone; the process goes on.
  */
 
-import {
-  type Metadata,
-  type Server,
-  ServerCredentials,
-  type ServerDuplexStream,
-} from '@grpc/grpc-js';
+import type { Metadata, Server, ServerDuplexStream } from '@grpc/grpc-js';
 import { TrunklineError } from '../../base/errors.ts';
 import { heartbeatMs as defaultHeartbeatMs } from '../../base/limits.ts';
+import { requirePeerName } from '../../base/tls/peer-names.ts';
 import type {
   ControlRequest,
   ControlResponse,
@@ -18,6 +14,7 @@ import type {
   LaneRequest,
   LaneResponse,
 } from '../../proto/gen/trunkline/v1/trunk.ts';
+import { serverCredentials } from '../../proto/tls-credentials.ts';
 import { trunkService } from '../../proto/trunk-service.ts';
 import { BearerCheck } from '../grpc/bearer.ts';
 import { bindServer, closeServer, createServer } from '../grpc/server.ts';
@@ -89,7 +86,7 @@ export class TrunkDoor {
       host: options.host,
       port: options.port,
       portFlag: 'trunk-port',
-      credentials: ServerCredentials.createInsecure(),
+      credentials: serverCredentials(options.tls ?? null),
     });
     door.#port = port;
     return door;
@@ -126,7 +123,7 @@ export class TrunkDoor {
       {
         message: ({ message }) =>
           this.#guard(end, () => {
-            if (control === null) control = this.#attach(message, { stream, end });
+            if (control === null) control = this.#attach(message, { call, stream, end });
             else control.receive(message);
           }),
         drained: () => {},
@@ -146,7 +143,10 @@ export class TrunkDoor {
     let edge: AttachedEdge | null = null;
     const laneCall = new LaneCall<AttachedEdge>({
       caughtUp: () => this.#parts.backplane.caughtUp(),
-      check: (open) => laneOwner(open, this.#edges.get(open.edgeId)),
+      check: (open) => {
+        this.#requireName(call, open.edgeId);
+        return laneOwner(open, this.#edges.get(open.edgeId));
+      },
       isAhead: (open) => this.#renewal.isAhead(open),
       renew: (open) => this.#renewal.begin(open, () => end(renewedEnd)),
       open: (open, by) => {
@@ -193,6 +193,13 @@ export class TrunkDoor {
     });
   }
 
+  /** Where certificates are asked for, an edge is who its own says. Throws `not-authorized`. */
+  #requireName(call: ServerDuplexStream<unknown, unknown>, edgeId: string): void {
+    const { tls } = this.#options;
+    if (!tls || tls.material.ca === null) return;
+    requirePeerName(call.getAuthContext().sslPeerCertificate, 'edge', edgeId);
+  }
+
   /** What a message brings about ends its own stream at worst. */
   #guard(end: (end: CallStatus) => void, work: () => void): boolean {
     try {
@@ -209,10 +216,15 @@ export class TrunkDoor {
 
   #attach(
     message: ControlRequest['message'],
-    from: { stream: TrunkStream<ControlRequest, ControlResponse>; end: (end: CallStatus) => void },
+    from: {
+      call: ServerDuplexStream<ControlRequest, ControlResponse>;
+      stream: TrunkStream<ControlRequest, ControlResponse>;
+      end: (end: CallStatus) => void;
+    },
   ): ControlStream {
     // First, so that one who cannot be taken does not end the link of the one who was.
     const hello = helloOf(message);
+    this.#requireName(from.call, hello.edgeId);
     const { counters, log } = this.#parts;
     const older = this.#edges.get(hello.edgeId);
     if (older !== undefined) {
