@@ -13,6 +13,11 @@ const commands: readonly Command[] = [
     load: async () => (await import('./up.ts')).upCommand,
   },
   {
+    name: 'init',
+    summary: 'Make a secure configuration: authority, certificates, tokens, a first device.',
+    load: async () => (await import('./init/init.ts')).initCommand,
+  },
+  {
     name: 'edge',
     summary: 'Run an edge: the broker that devices connect to.',
     load: async () => (await import('./edge.ts')).edgeCommand,

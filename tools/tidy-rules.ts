@@ -47,7 +47,16 @@ export const packageOwners: ReadonlyMap<string, readonly string[]> = new Map([
       'base/settings/limits.ts',
     ],
   ],
-  ['smol-toml', ['base/config.ts', 'cli/config-command.ts', 'cli/rules.ts', 'cli/rules-text.ts']],
+  [
+    'smol-toml',
+    [
+      'base/config.ts',
+      'cli/config-command.ts',
+      'cli/init/init.ts',
+      'cli/rules.ts',
+      'cli/rules-text.ts',
+    ],
+  ],
 ]);
 
 export function faultsOf(file: SourceFile): Fault[] {
