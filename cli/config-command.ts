@@ -41,7 +41,11 @@ function masked(config: Config): Config {
       ...config.edge,
       foreign: config.edge.foreign.map((one) => ({ ...one, password: mask(one.password) })),
     },
-    nats: { ...config.nats, password: mask(config.nats.password) },
+    nats: {
+      ...config.nats,
+      token: mask(config.nats.token),
+      password: mask(config.nats.password),
+    },
     trunk: { ...config.trunk, token: mask(config.trunk.token) },
     gateway: { ...config.gateway, token: mask(config.gateway.token) },
     http: { ...config.http, token: mask(config.http.token) },

@@ -8,7 +8,10 @@ import { TrunklineError } from '../base/errors.ts';
 import { nearest } from './nearest.ts';
 
 /** Short names of flags. */
-const aliases = [['workers', 'edge-workers']] as const;
+const aliases = [
+  ['workers', 'edge-workers'],
+  ['backplane', 'core-backplane'],
+] as const;
 
 export interface SettingsLine {
   readonly flags: Readonly<Record<string, string>>;

@@ -11,6 +11,7 @@ import { Ledger } from '../base/ledger.ts';
 import type { Logger } from '../base/log.ts';
 import type { Metrics } from '../base/metrics.ts';
 import type { SessionEvent } from '../proto/gen/trunkline/v1/session.ts';
+import type { PeerCores } from './backplane/backplane.ts';
 import { openBackplane } from './backplane/open-backplane.ts';
 import { FanOut } from './fanout/fan-out.ts';
 import { FleetEngine } from './fleet/fleet-engine.ts';
@@ -18,9 +19,11 @@ import { TrunkDesk } from './fleet/trunk-desk.ts';
 import { openFrontDoor } from './frontdoor/front-door.ts';
 import { SessionHistory } from './history/session-history.ts';
 import { openHttp } from './http/http-server.ts';
+import { SharedSessions } from './peers/shared-sessions.ts';
 import { RulesDesk } from './rules/rules-desk.ts';
 import { SessionIndex } from './sessions/session-index.ts';
 import { openDoorIdentities } from './tls/door-identities.ts';
+import type { SessionSink } from './sessions/session-sink.ts';
 import { AttachedEdges } from './trunk/attached-edges.ts';
 import { Drain } from './trunk/drain.ts';
 import { TrunkDoor } from './trunk/trunk-door.ts';
@@ -89,7 +92,8 @@ export class Core {
       }),
     );
     const onEvents = (events: readonly SessionEvent[]) => history.note(events);
-    const sessions = new SessionIndex({ ...parts, onEvents });
+    const index = new SessionIndex({ ...parts, onEvents });
+    const sessions = this.#sharing(index, { ...parts, peers: backplane.peers }, config.core.id);
     const edges = new AttachedEdges();
     const rules = this.#add(
       await RulesDesk.open(
@@ -100,8 +104,8 @@ export class Core {
     const drain = new Drain({ ...parts, edges }, config.trunk.attach_rate);
     this.#drain = () => drain.finish(config.core.drain_seconds * 1_000);
     const { id: coreId } = config.core;
-    const trunks = new TrunkDesk({ ...parts, index: sessions, edges, backplane }, { coreId });
-    const fleet = new FleetEngine({ ...parts, index: sessions, trunks, drain, rules, history });
+    const trunks = new TrunkDesk({ ...parts, index, edges, backplane }, { coreId });
+    const fleet = new FleetEngine({ ...parts, index, trunks, drain, rules, history });
     const common = { ...parts, ledger, fanout, sessions, fleet, edges, drain };
     const trunk = this.#add(
       await TrunkDoor.open(
@@ -129,7 +133,7 @@ export class Core {
       }),
     );
     const readiness = () =>
-      readinessOf(fleet, {
+      readinessOf(edges.all().length, {
         isDraining: drain.isDraining,
         fault: backplane.fault,
         edgesMin: config.http.ready_edges,
@@ -143,6 +147,16 @@ export class Core {
     Object.assign(this.#ports, { trunk: trunk.port, gateway: frontDoor.port, http: http.port });
   }
 
+  /** Where there are other cores, they hear what this one hears of sessions. */
+  #sharing(
+    index: SessionIndex,
+    { peers, ...parts }: CoreParts & { readonly peers: PeerCores | null },
+    coreId: string,
+  ): SessionSink {
+    if (peers === null) return index;
+    return this.#add(new SharedSessions({ ...parts, index, peers }, coreId));
+  }
+
   #add<P extends { close(): Promise<void> }>(part: P): P {
     this.#opened.push(part);
     return part;
@@ -150,10 +164,9 @@ export class Core {
 }
 
 function readinessOf(
-  fleet: FleetEngine,
+  edges: number,
   now: { readonly isDraining: boolean; readonly fault: string; readonly edgesMin: number },
 ): { ready: boolean; reasons: string[] } {
-  const edges = fleet.edges().filter((edge) => edge.connected).length;
   const reasons: string[] = [];
   if (now.isDraining) reasons.push('the core drains');
   if (now.fault !== '') reasons.push(now.fault);

@@ -30,7 +30,11 @@ export const packageOwners: ReadonlyMap<string, readonly string[]> = new Map([
   ['aedes', ['broker/aedes-host.ts']],
   [
     '@nats-io/transport-node',
-    ['core/backplane/nats/nats-connect.ts', 'core/backplane/nats/nats-link.ts'],
+    [
+      'core/backplane/nats/nats-authentication.ts',
+      'core/backplane/nats/nats-connect.ts',
+      'core/backplane/nats/nats-link.ts',
+    ],
   ],
   ['sqlite3', ['base/sqlite.ts']],
   ['pino', ['base/log.ts']],

@@ -6,7 +6,7 @@ const pem = z.string().default('');
 
 function isBackplane(values: readonly string[]): boolean {
   if (values.length === 1 && values[0] === 'embedded') return true;
-  return values.length > 0 && values.every((value) => /^(nats|tls):\/\/[^/\s]+$/.test(value));
+  return values.length > 0 && values.every((value) => /^(nats|tls):\/\/[^/\s@]+$/.test(value));
 }
 
 export const core = z.strictObject({
@@ -15,7 +15,10 @@ export const core = z.strictObject({
   backplane: z
     .array(z.string())
     .default(['embedded'])
-    .refine(isBackplane, 'it must be embedded, or addresses that begin with nats:// or tls://')
+    .refine(
+      isBackplane,
+      'it must be embedded, or addresses that begin with nats:// or tls:// and name no user',
+    )
     .describe(
       'Where the log is: embedded, for one core, or the NATS servers that many cores share, such as nats://10.0.0.1:4222.',
     ),
@@ -42,6 +45,11 @@ export const nats = z.strictObject({
     .string()
     .default('')
     .describe('File with the credentials of a NATS account (.creds); empty for none.'),
+  nkey: z
+    .string()
+    .default('')
+    .describe('File with the seed of an nkey of a NATS user; empty for none.'),
+  token: z.string().default('').describe('Token of the NATS servers; empty for none.'),
   user: z.string().default('').describe('User name at NATS; empty for none.'),
   password: z.string().default('').describe('Password of that user.'),
   tls_ca: z

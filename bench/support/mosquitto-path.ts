@@ -1,15 +1,13 @@
 /** Two mosquitto brokers joined by a bridge: the usual way to do with brokers what a trunk does. */
-import { accessSync, constants, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
-import { delimiter, join } from 'node:path';
+import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { freePort, removeFolder, startProgram, stopChild, temporaryFolder } from './children.ts';
+import { findProgram } from './find-program.ts';
 import type { RunningPath } from './trunkline-path.ts';
 
 const listenMs = 5_000;
-
-/** Distributions put it where an ordinary user's PATH does not look. */
-const usualFolders = ['/usr/sbin', '/usr/local/sbin', '/opt/homebrew/sbin'];
 
 /** No bounds on what waits or is in flight, no disk: nothing is dropped and nothing is synced. */
 const settings = [
@@ -24,17 +22,7 @@ const settings = [
 
 /** The program's file, or null when it is not installed. */
 export function findMosquitto(): string | null {
-  const folders = [...(process.env['PATH'] ?? '').split(delimiter), ...usualFolders];
-  return folders.map((folder) => join(folder, 'mosquitto')).find(isProgram) ?? null;
-}
-
-function isProgram(file: string): boolean {
-  try {
-    accessSync(file, constants.X_OK);
-    return true;
-  } catch {
-    return false;
-  }
+  return findProgram('mosquitto');
 }
 
 export async function openMosquitto(program: string): Promise<RunningPath> {
@@ -81,7 +69,7 @@ function bridgeTo(port: number): string[] {
 export async function listening(port: number): Promise<void> {
   const until = performance.now() + listenMs;
   while (!(await canConnect(port))) {
-    if (performance.now() > until) throw new Error(`mosquitto does not listen on port ${port}.`);
+    if (performance.now() > until) throw new Error(`Nothing listens on port ${port}.`);
     await wait(50);
   }
 }

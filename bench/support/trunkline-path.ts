@@ -1,4 +1,7 @@
-/** A core and two edges as processes, with the settings that they are shipped with. */
+/**
+ * A core and two edges as processes, with the settings that they are shipped with; or two cores that
+ * share a log on NATS, an edge at each.
+ */
 import type { ChildProcess } from 'node:child_process';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -42,6 +45,8 @@ export interface TrunklineOptions {
   /** Where each process leaves its CPU profile when it stops. */
   readonly profiles?: string;
   readonly edgeFlags?: readonly string[];
+  /** Addresses of NATS servers: then there are two cores. */
+  readonly backplane?: readonly string[];
 }
 
 export async function openTrunkline(options: TrunklineOptions = {}): Promise<TrunklinePath> {
@@ -61,21 +66,32 @@ export async function openTrunkline(options: TrunklineOptions = {}): Promise<Tru
   };
   try {
     const trunkPort = await freePort();
-    const startCore = () =>
-      start('core', 'core', [...corePorts, '--trunk-port', String(trunkPort)]);
+    const shared = options.backplane?.join(',') ?? 'embedded';
+    const startCore = (name = 'core', port = trunkPort) => {
+      const own = ['--core-id', name, '--core-backplane', shared, '--trunk-port', String(port)];
+      return start(name, 'core', [...corePorts, ...own]);
+    };
     let core = await startCore();
-    const edgeFlags = (id: string) => [
+    const isAlone = options.backplane === undefined;
+    const otherPort = isAlone ? trunkPort : await freePort();
+    const other = isAlone ? core : await startCore('core-2', otherPort);
+    const edgeFlags = (id: string, port: number) => [
       ...edgePorts,
-      ...['--edge-id', id, '--edge-cores', `127.0.0.1:${trunkPort}`],
+      ...['--edge-id', id, '--edge-cores', `127.0.0.1:${port}`],
       ...(options.edgeFlags ?? []),
     ];
-    const a = await start('edge-a', 'edge', edgeFlags('edge-a'));
-    const b = await start('edge-b', 'edge', edgeFlags('edge-b'));
+    const a = await start('edge-a', 'edge', edgeFlags('edge-a', trunkPort));
+    const b = await start('edge-b', 'edge', edgeFlags('edge-b', otherPort));
     return {
       publishPort: portOf(a, 'mqtt'),
       subscribePort: portOf(b, 'mqtt'),
       trunkPort,
-      pids: { a: pidOf(a), core: pidOf(core), b: pidOf(b) },
+      pids: {
+        a: pidOf(a),
+        core: pidOf(core),
+        ...(isAlone ? {} : { other: pidOf(other) }),
+        b: pidOf(b),
+      },
       stopCore: async () => {
         opened.splice(opened.indexOf(core), 1);
         await stopChild(core.child);

@@ -150,8 +150,19 @@ export interface Backplane {
   close(): Promise<void>;
 }
 
+/** What cores tell each other by a name of its own. */
+export interface PeerChannel {
+  /** At most once; nobody waits for it. False when nothing was sent. */
+  tellAll(body: Uint8Array): boolean;
+  tell(node: string, body: Uint8Array): boolean;
+}
+
 /** The way to the other cores, for what is not logged. */
 export interface PeerCores {
+  /** This run of this core. */
+  readonly node: string;
+  /** The listener is called with what any core tells, this one, too; what it throws is logged. */
+  channel(name: string, listener: (body: Uint8Array) => void): PeerChannel;
   /** What this core wants of QoS 0 from the others has changed; it is asked for a little later. */
   announce(wanted: () => Iterable<string>): void;
   /** At most once; nobody waits for it. */

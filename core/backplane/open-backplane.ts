@@ -15,6 +15,8 @@ export async function openBackplane(parts: EmbeddedParts, config: Config): Promi
     servers: core.backplane,
     coreId: core.id,
     credentials: nats.credentials,
+    nkey: nats.nkey,
+    token: nats.token,
     user: nats.user,
     password: nats.password,
     tlsCa: nats.tls_ca,

@@ -20,7 +20,7 @@ import { BearerCheck, bearerInterceptor } from '../grpc/bearer.ts';
 import { DescriptorFiles, descriptorFileDefault } from '../grpc/descriptor-files.ts';
 import { addReflection } from '../grpc/reflection.ts';
 import { bindServer, closeServer, createServer } from '../grpc/server.ts';
-import type { SessionIndex } from '../sessions/session-index.ts';
+import type { SessionSink } from '../sessions/session-sink.ts';
 import { DeviceRegistry } from './device-registry.ts';
 import { GatewayService } from './gateway-service.ts';
 import { Intake } from './intake.ts';
@@ -39,7 +39,7 @@ export interface FrontDoorParts {
   readonly metrics: Metrics;
   readonly clock: Clock;
   readonly fanout: Fanout;
-  readonly sessions: SessionIndex;
+  readonly sessions: SessionSink;
   readonly fleet: FleetEngine;
 }
 

@@ -9,6 +9,9 @@ import type { TrunkReport } from '../fleet/trunk-view.ts';
 import { RateWindow } from './rate-window.ts';
 import type { EdgeHello } from './session-sink.ts';
 
+/** 'behind': not all that it has has come yet. 'silent': it does not tell now. */
+export type CoreStanding = 'whole' | 'behind' | 'silent';
+
 export class SessionHolder {
   readonly id: string;
   /** Its rows carry this number. */
@@ -19,6 +22,8 @@ export class SessionHolder {
   connectedSessions = 0;
   lastHeardAtMs = 0;
   interestCount = 0;
+  /** Of another core: whether what it tells of its gateways' devices, and of its edges, is known. */
+  standing: CoreStanding = 'whole';
   #hello: EdgeHello | null = null;
   /** A new link may come before the old one is known to be dead: both count. */
   #links = 0;
@@ -40,9 +45,11 @@ export class SessionHolder {
     return this.#links > 0;
   }
 
-  /** An edge that is away while its sessions are still listed. */
+  /** An edge that is away while its sessions are still listed, or a core of which not all is known. */
   get isSilent(): boolean {
-    return this.isEdge && !this.isConnected && this.sessionCount > 0;
+    if (this.standing === 'behind') return true;
+    const isAway = this.isEdge ? !this.isConnected : this.standing === 'silent';
+    return isAway && this.sessionCount > 0;
   }
 
   get region(): string {

@@ -13,7 +13,9 @@ import type { EdgeStats } from '../../proto/gen/trunkline/v1/trunk.ts';
 import type { TrunkReport } from '../fleet/trunk-view.ts';
 import { SortedRows } from './columns/sorted-rows.ts';
 import { Departures } from './departures.ts';
-import { SessionHolder } from './session-holder.ts';
+import { openFleetMetrics } from './fleet-metrics.ts';
+import { heldRows } from './held-rows.ts';
+import { type CoreStanding, SessionHolder } from './session-holder.ts';
 import { SessionRivals } from './session-rivals.ts';
 import type { EdgeHello, SessionSink } from './session-sink.ts';
 import { SessionTable } from './session-table.ts';
@@ -64,19 +66,11 @@ export class SessionIndex implements SessionSink {
     this.#clock = parts.clock;
     this.#log = parts.log;
     this.#onEvents = parts.onEvents ?? (() => {});
-    const { metrics } = parts;
-    const about = 'Sessions listed, connected or kept.';
-    metrics.gauge('trunkline_fleet_sessions', about, () => this.size);
-    const byState = (name: string, state: string, count: (holder: SessionHolder) => boolean) =>
-      metrics.gauge(name, 'Edges known to this core, by state.', () => this.#held(count).length, {
-        state,
-      });
-    byState('trunkline_fleet_edges', 'connected', (holder) => holder.isEdge && holder.isConnected);
-    byState('trunkline_fleet_edges', 'away', (holder) => holder.isEdge && !holder.isConnected);
-    this.#changes = metrics.counter(
-      'trunkline_fleet_session_changes_total',
-      'Changes of sessions that the index took in.',
-    );
+    this.#changes = openFleetMetrics(parts.metrics, {
+      sessions: () => this.size,
+      edges: (isConnected) =>
+        this.#held((one) => one.isEdge && one.isConnected === isConnected).length,
+    });
   }
 
   /** Sessions in all. */
@@ -117,6 +111,16 @@ export class SessionIndex implements SessionSink {
     return this.#held((holder) => holder.isSilent)
       .map(({ id }) => id)
       .sort();
+  }
+
+  /** Of another core, by the name of its gateways' holder. */
+  coreStands(holderId: string, standing: CoreStanding): void {
+    this.#heard(holderId).standing = standing;
+  }
+
+  /** What its rows carry in the table; 0 for one who never held any. */
+  holderNumber(holderId: string): number {
+    return this.#holders.get(holderId)?.number ?? 0;
   }
 
   /** The returned function ends it. */
@@ -201,13 +205,8 @@ export class SessionIndex implements SessionSink {
     return [...this.#holders.values()].filter(wanted).sort((a, b) => (a.id < b.id ? -1 : 1));
   }
 
-  /** A scan: a list for each holder would take more memory than it saves time. */
-  #rowsOf(holder: SessionHolder): number[] {
-    const rows: number[] = [];
-    const { holder: column, rowEnd } = this.table;
-    if (holder.sessionCount === 0) return rows;
-    for (let row = 0; row < rowEnd; row++) if (column.get(row) === holder.number) rows.push(row);
-    return rows;
+  #rowsOf({ number, sessionCount }: SessionHolder): number[] {
+    return sessionCount === 0 ? [] : heldRows(this.table, number);
   }
 
   #put(holder: SessionHolder, session: Session): void {

@@ -62,10 +62,8 @@ async function edgesOf(core: RunningProcess): Promise<EdgeJson[]> {
 }
 
 export async function attached(core: RunningProcess, count: number): Promise<void> {
-  await until(
-    async () => (await edgesOf(core)).filter((edge) => edge.connected).length === count,
-    `${count} edges are attached`,
-  );
+  const here = async () => (await metric(core, 'trunkline_edges')) === count;
+  await until(here, `${count} edges are attached`);
 }
 
 /** The core knows that many filters of the edge: what is published from now on reaches it. */

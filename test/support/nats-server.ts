@@ -10,19 +10,22 @@ import { after } from 'node:test';
 import { freePorts } from './ports.ts';
 import { until } from './until.ts';
 
-const program = [
-  '/usr/sbin/nats-server',
-  '/usr/local/bin/nats-server',
-  '/usr/bin/nats-server',
-].find((path) => existsSync(path));
+const programFolders = [...(process.env['PATH'] ?? '').split(':'), '/usr/sbin', '/usr/local/bin'];
+const program = programFolders.map((folder) => join(folder, 'nats-server')).find(existsSync);
 
 const servers = new Set<NatsServer>();
-const folders = new Set<string>();
+const made = new Set<string>();
 
 after(async () => {
   await Promise.all([...servers].map((server) => server.kill()));
-  for (const folder of folders) rmSync(folder, { recursive: true, force: true });
+  for (const folder of made) rmSync(folder, { recursive: true, force: true });
 });
+
+/** Throws when it is not installed. */
+export function natsProgram(): string {
+  if (program !== undefined) return program;
+  throw new Error('nats-server is missing: run apt-get install nats-server, then the test again.');
+}
 
 export class NatsServer {
   readonly url: string;
@@ -42,7 +45,7 @@ export class NatsServer {
     this.#monitor = ports.monitor;
     this.url = `nats://127.0.0.1:${ports.client}`;
     this.folder = mkdtempSync(join(tmpdir(), 'trunkline-nats-'));
-    folders.add(this.folder);
+    made.add(this.folder);
     this.#file = join(this.folder, 'server.conf');
     const lines = [
       `server_name: ${name}`,
@@ -61,11 +64,12 @@ export class NatsServer {
     return this.#output;
   }
 
+  get monitorPort(): number {
+    return this.#monitor;
+  }
+
   async start(): Promise<this> {
-    if (program === undefined) {
-      throw new Error('nats-server is missing: apt-get install nats-server, and run it again.');
-    }
-    const child = spawn(program, ['-c', this.#file], { stdio: ['ignore', 'pipe', 'pipe'] });
+    const child = spawn(natsProgram(), ['-c', this.#file], { stdio: ['ignore', 'pipe', 'pipe'] });
     this.#child = child;
     servers.add(this);
     const take = (text: Buffer) => {

@@ -18,6 +18,8 @@ export function natsOptions(
     logBytes: 1e9,
     logSeconds: 3_600,
     credentials: '',
+    nkey: '',
+    token: '',
     user: '',
     password: '',
     tlsCa: '',

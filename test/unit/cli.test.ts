@@ -118,7 +118,8 @@ test('a door that others can reach does not open without a credential', async ()
 });
 
 test('config prints the effective settings as TOML with secrets masked, config check only checks', async () => {
-  const flags = ['--mqtt-port', '1999', '--http-token', 'very-secret'];
+  const secrets = ['--http-token', '--nats-password', '--nats-token'];
+  const flags = ['--mqtt-port', '1999', ...secrets.flatMap((flag) => [flag, 'very-secret'])];
   const { code, stdout } = await runCommand(['config', ...flags]);
   assert.equal(code, 0);
   assert.match(stdout, /^\[mqtt\]$/m);
@@ -126,6 +127,13 @@ test('config prints the effective settings as TOML with secrets masked, config c
   assert.doesNotMatch(stdout, /very-secret/);
   assert.equal((await runCommand(['config', 'check'])).stdout, 'The configuration is valid.\n');
   assert.match(await faultOf(['config', 'check', '--mqtt-port', '-1']), /mqtt\.port is not valid/);
+  const named = await faultOf([
+    'config',
+    'check',
+    '--backplane',
+    'nats://me:very-secret@host:4222',
+  ]);
+  assert.match(named, /core\.backplane is not valid.*name no user/);
   assert.match(await faultOf(['config', 'chekc']), /has no "chekc"\. Did you mean check\?/);
 });
 

@@ -1,35 +1,26 @@
 /** Makes the connection to NATS, or says in a sentence why there is none. */
-import { readFileSync } from 'node:fs';
 import { isIP } from 'node:net';
 import { type ConnectionOptions, checkServerIdentity } from 'node:tls';
-import {
-  type Authenticator,
-  connect,
-  credsAuthenticator,
-  type NatsConnection,
-  type NodeConnectionOptions,
-  usernamePasswordAuthenticator,
-} from '@nats-io/transport-node';
-import { messageOf, systemCode, TrunklineError } from '../../../base/errors.ts';
+import { connect, type NatsConnection, type NodeConnectionOptions } from '@nats-io/transport-node';
+import { messageOf, TrunklineError } from '../../../base/errors.ts';
+import { authenticatorOf, type NatsIdentity, natsFile } from './nats-authentication.ts';
 
 const reconnectMs = 100;
 const pingMs = 2_000;
 
-export interface NatsLinkOptions {
+export interface NatsLinkOptions extends NatsIdentity {
   readonly servers: readonly string[];
   /** Told to the server, for its own lists. */
   readonly name: string;
-  readonly credentials: string;
-  readonly user: string;
-  readonly password: string;
   readonly tlsCa: string;
   readonly tlsCert: string;
   readonly tlsKey: string;
 }
 
-/** Throws `unreachable`, `not-authorized` or `tls-unreadable`. */
+/** Throws `unreachable`, `not-authorized`, `config-invalid` or `tls-unreadable`. */
 export async function connected(options: NatsLinkOptions): Promise<NatsConnection> {
   const list = options.servers.join(', ');
+  const authenticator = authenticatorOf(options);
   const settings: NodeConnectionOptions = {
     servers: options.servers.map((server) => server.replace(/^(nats|tls):\/\//, '')),
     name: options.name,
@@ -39,7 +30,7 @@ export async function connected(options: NatsLinkOptions): Promise<NatsConnectio
     maxPingOut: 2,
     ignoreAuthErrorAbort: true,
     timeout: 5_000,
-    ...authentication(options),
+    ...(authenticator === null ? {} : { authenticator }),
     ...tls(options),
   };
   try {
@@ -47,20 +38,16 @@ export async function connected(options: NatsLinkOptions): Promise<NatsConnectio
   } catch (error) {
     const reason = messageOf(error);
     if (/authorization|authentication|permission/i.test(reason)) {
-      const text = `NATS at ${list} refuses the credentials of this core (${reason}). Set nats.credentials, or nats.user and nats.password, to those of an account with JetStream.`;
+      const text = `NATS at ${list} refuses the credentials of this core (${reason}). Set nats.credentials, nats.nkey, nats.token, or nats.user and nats.password, to those of an account with JetStream.`;
       throw new TrunklineError('not-authorized', text, { cause: error });
     }
-    const text = `NATS at ${list} cannot be reached: ${reason}. Check core.backplane, and that the server runs and is reachable from here.`;
+    const isGuarded = 'tls' in settings || /certificate|self.signed|tls|ssl/i.test(reason);
+    const certificates = isGuarded
+      ? ', and nats.tls_ca, nats.tls_cert and nats.tls_key, which have to be what it asks for'
+      : '';
+    const text = `NATS at ${list} cannot be reached: ${reason}. Check core.backplane, that the server runs and is reachable from here${certificates}.`;
     throw new TrunklineError('unreachable', text, { cause: error });
   }
-}
-
-function authentication(options: NatsLinkOptions): { authenticator?: Authenticator } {
-  if (options.credentials !== '') {
-    return { authenticator: credsAuthenticator(fileOf('nats.credentials', options.credentials)) };
-  }
-  if (options.user === '') return {};
-  return { authenticator: usernamePasswordAuthenticator(options.user, options.password) };
 }
 
 function tls({
@@ -71,8 +58,13 @@ function tls({
 }: NatsLinkOptions): Pick<NodeConnectionOptions, 'tls'> {
   const isAsked = servers.some((server) => server.startsWith('tls://'));
   if (!isAsked && tlsCa === '' && tlsCert === '') return {};
+  if ((tlsCert === '') !== (tlsKey === '')) {
+    const sentence =
+      'Of nats.tls_cert and nats.tls_key one is set. Set both, or neither for a core without a certificate.';
+    throw new TrunklineError('config-invalid', sentence);
+  }
   const text = (setting: string, path: string) =>
-    path === '' ? undefined : fileOf(setting, path).toString();
+    path === '' ? undefined : natsFile(setting, path).toString();
   const ca = text('nats.tls_ca', tlsCa);
   const cert = text('nats.tls_cert', tlsCert);
   const key = text('nats.tls_key', tlsKey);
@@ -98,13 +90,4 @@ function byAddress(servers: readonly string[]): Pick<ConnectionOptions, 'checkSe
       return faults.includes(undefined) ? undefined : faults[0];
     },
   };
-}
-
-function fileOf(setting: string, path: string): Buffer {
-  try {
-    return readFileSync(path);
-  } catch (error) {
-    const text = `${setting}: the file ${path} cannot be read (${systemCode(error) ?? messageOf(error)}). Check the path and its permissions.`;
-    throw new TrunklineError('tls-unreadable', text, { cause: error });
-  }
 }

@@ -1,6 +1,6 @@
 /**
  * The connection to NATS, which comes back for ever, and what is asked of JetStream over it. With
- * nats-connect, which makes it, the one that names the client package.
+ * nats-connect and nats-authentication, which make it, the one that names the client package.
  */
 import { randomUUID } from 'node:crypto';
 import {

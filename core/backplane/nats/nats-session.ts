@@ -8,7 +8,7 @@ import { Names } from './names.ts';
 import { NatsLink } from './nats-link.ts';
 import type { NatsOptions } from './nats-options.ts';
 import { RetainedKeeper } from './retained-keeper.ts';
-import { refusalOf, Streams } from './streams.ts';
+import { mayBeAnotherCore, refusalOf, Streams } from './streams.ts';
 import { Table } from './table.ts';
 
 /** A cluster that starts with its cores has elected its leaders by then. */
@@ -75,7 +75,9 @@ async function readied<T>(trial: Trial, work: () => Promise<T>): Promise<T> {
     try {
       return await work();
     } catch (error) {
-      const refusal = refusalOf(error) ?? lackOf(trial, clock.elapsed() - begun, error);
+      const ms = clock.elapsed() - begun;
+      const isEarly = ms < lackMsMax && mayBeAnotherCore(error);
+      const refusal = isEarly ? null : (refusalOf(error) ?? lackOf(trial, ms, error));
       if (refusal !== null) throw refusal;
       log.info({ reason: messageOf(error) }, 'engine not ready yet');
     }

@@ -7,7 +7,7 @@ import { grownBatchMessagesMax } from '../../../base/limits.ts';
 import type { Logger } from '../../../base/log.ts';
 import type { Counter, Metrics } from '../../../base/metrics.ts';
 import { type Publication, publicationBytes } from '../../../base/publication.ts';
-import type { PeerCores } from '../backplane.ts';
+import type { PeerChannel, PeerCores } from '../backplane.ts';
 import { decodeBody, encodeBody } from '../log-body.ts';
 import { widened } from './filter-bound.ts';
 import type { Names } from './names.ts';
@@ -44,7 +44,7 @@ interface Peer {
 
 export class NatsPeers implements PeerCores {
   readonly #parts: NatsPeersParts;
-  readonly #node: string;
+  readonly node: string;
   readonly #peers = new Map<string, Peer>();
   readonly #dropped: Counter;
   readonly #sent: Counter;
@@ -59,7 +59,7 @@ export class NatsPeers implements PeerCores {
 
   constructor(parts: NatsPeersParts, node: string) {
     this.#parts = parts;
-    this.#node = node;
+    this.node = node;
     this.#dropped = parts.metrics.counter(
       'trunkline_peer_dropped_total',
       'QoS 0 for other cores that was dropped while NATS was away.',
@@ -72,21 +72,33 @@ export class NatsPeers implements PeerCores {
   }
 
   start(): void {
-    const { clock, link } = this.#parts;
+    const { clock } = this.#parts;
     this.#isStarted = true;
-    const hear = (subject: string, listener: (message: Msg) => void) => {
-      link.subscribe(subject, (message) => this.#guard(() => listener(message)));
-    };
+    const hear = (subject: string, listener: (message: Msg) => void) =>
+      this.#hear(subject, listener);
     hear(this.#subject('all', 'hello'), (message) => this.#hello(message.json<Hello>()));
     hear(this.#subject('all', 'wants'), (message) => this.#wants(message.json<Wants>()));
     hear(this.#subject('all', 'bye'), (message) => this.#gone(message.json<Hello>().node));
-    hear(this.#subject(this.#node, 'ask'), () => this.#tell());
-    hear(this.#subject(this.#node, 'q0'), (message) => {
+    hear(this.#subject(this.node, 'ask'), () => this.#tell());
+    hear(this.#subject(this.node, 'q0'), (message) => {
       const items = decodeBody(Buffer.from(message.data), clock.now());
       this.#onPublications(items.map(({ publication }) => publication));
     });
     this.#stop = clock.every(helloMs, () => this.#tick());
     this.#tell();
+  }
+
+  channel(name: string, listener: (body: Uint8Array) => void): PeerChannel {
+    const { link, log } = this.#parts;
+    for (const node of ['all', this.node]) {
+      this.#hear(this.#subject(node, name), ({ data }) => listener(data));
+    }
+    const tell = (node: string, body: Uint8Array) => {
+      if (body.length <= link.messageBytesMax) return link.send(this.#subject(node, name), body);
+      log.error({ bytes: body.length, channel: name }, 'word for other cores is too large');
+      return false;
+    };
+    return { tellAll: (body) => tell('all', body), tell };
   }
 
   announce(wanted: () => Iterable<string>): void {
@@ -118,14 +130,18 @@ export class NatsPeers implements PeerCores {
 
   close(): void {
     if (this.#isStarted && !this.#isClosed)
-      this.#say('all', 'bye', { node: this.#node, version: 0 });
+      this.#say('all', 'bye', { node: this.node, version: 0 });
     this.#isClosed = true;
     this.#stop();
     this.#cancelTell?.();
   }
 
+  #hear(subject: string, listener: (message: Msg) => void): void {
+    this.#parts.link.subscribe(subject, (message) => this.#guard(() => listener(message)));
+  }
+
   #tick(): void {
-    this.#say('all', 'hello', { node: this.#node, version: this.#version });
+    this.#say('all', 'hello', { node: this.node, version: this.#version });
     const { clock, link } = this.#parts;
     // While this core hears nobody, it cannot tell who is there.
     if (!link.isUp) return;
@@ -135,19 +151,19 @@ export class NatsPeers implements PeerCores {
   }
 
   #tell(): void {
-    const wants = { node: this.#node, version: this.#version, filters: widened(this.#wanted()) };
+    const wants = { node: this.node, version: this.#version, filters: widened(this.#wanted()) };
     this.#say('all', 'wants', wants);
   }
 
   #hello({ node, version }: Hello): void {
-    if (node === this.#node) return;
+    if (node === this.node) return;
     const peer = this.#peers.get(node);
     if (peer !== undefined) peer.heardAt = this.#parts.clock.elapsed();
     if (peer?.version !== version) this.#say(node, 'ask', {});
   }
 
   #wants({ node, version, filters }: Wants): void {
-    if (node === this.#node) return;
+    if (node === this.node) return;
     const heardAt = this.#parts.clock.elapsed();
     const isNew = !this.#peers.has(node);
     this.#peers.set(node, { version, heardAt });

@@ -130,6 +130,13 @@ function differenceOf(made: StreamConfig, asked: StreamConfig): string | null {
   return null;
 }
 
+const subjectsOverlap = 10_065;
+
+/** What a server also answers while it makes the same stream for another core. */
+export function mayBeAnotherCore(error: unknown): boolean {
+  return error instanceof ApiError && error.errorCode === subjectsOverlap;
+}
+
 /** A sentence with a remedy for what JetStream refuses at the start; null for what time may heal. */
 export function refusalOf(error: unknown): TrunklineError | null {
   if (error instanceof TrunklineError) return error;
@@ -147,7 +154,7 @@ export function refusalOf(error: unknown): TrunklineError | null {
     const text = `NATS cannot keep so many copies (${reason}). Set nats.replicas to 1 for a single server.`;
     return new TrunklineError('config-invalid', text, { cause: error });
   }
-  if (error.errorCode === 10_065 || error.errorCode === 10_058) {
+  if (error.errorCode === subjectsOverlap || error.errorCode === 10_058) {
     const text = `Other streams of NATS stand in the way (${reason}). Set nats.prefix to a name that nobody else uses.`;
     return new TrunklineError('config-invalid', text, { cause: error });
   }
