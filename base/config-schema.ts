@@ -3,6 +3,7 @@
  * configuration file's checks, of the environment names and flags, and of docs/configuration.md.
  */
 import { z } from 'zod';
+import { authHttp, jwt } from './settings/auth.ts';
 import { core, gateway, http, nats, trunk } from './settings/core.ts';
 import { auth, mqtt, mqtt5, mqtts, tls, ws, wss } from './settings/devices.ts';
 import { edge } from './settings/edge.ts';
@@ -32,6 +33,8 @@ const sections = {
   gateway,
   http,
   auth,
+  jwt,
+  auth_http: authHttp,
   log,
   limits,
 };
@@ -51,6 +54,8 @@ export const configSchema = z.strictObject({
   gateway: gateway.prefault({}),
   http: http.prefault({}),
   auth: auth.prefault({}),
+  jwt: jwt.prefault({}),
+  auth_http: authHttp.prefault({}),
   log: log.prefault({}),
   limits: limits.prefault({}),
 });
@@ -96,7 +101,8 @@ function settingOf(path: string, description: string, defaultValue: unknown): Se
 }
 
 function kindOf(path: string, value: unknown): Setting['kind'] {
-  if (path === 'auth.users' || path === 'edge.foreign') return 'table-list';
+  if (path === 'auth.users' || path === 'auth.scram_users' || path === 'edge.foreign')
+    return 'table-list';
   if (Array.isArray(value)) return 'list';
   if (typeof value === 'number') return 'number';
   if (typeof value === 'boolean') return 'boolean';

@@ -139,7 +139,8 @@ function tableList(setting: Setting, text: string, source: string): unknown {
   try {
     return JSON.parse(text);
   } catch {
-    throw badText(setting, text, source, 'a JSON array');
+    // Without what it says: there are secrets in it.
+    throw new TrunklineError('config-invalid', `${source}: ${setting.path} must be a JSON array.`);
   }
 }
 

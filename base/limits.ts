@@ -72,6 +72,13 @@ export const topicLevelsMax = 100;
 export const connectBytesMax = 16 * 1024;
 export const connectMs = 10_000;
 
+/** Descriptors that connections must leave: for the spool, the store, the trunk, and those that are
+ * being closed. */
+export const descriptorsReserved = 128;
+
+/** Time that a connected client has to authenticate anew, from its first AUTH to the last. */
+export const reauthenticateMs = 10_000;
+
 /** Heartbeat of control and of silent lanes, and how many may be missed. */
 export const heartbeatMs = 2_000;
 export const heartbeatsMissedMax = 3;

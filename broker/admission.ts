@@ -4,18 +4,22 @@
  */
 import type { Clock } from '../base/clock.ts';
 import type { Limits } from '../base/config.ts';
+import { type Identity, plainIdentity } from '../base/identity.ts';
 import { innerClientPrefix, isInnerClient } from '../base/inner-client.ts';
 import type { Logger } from '../base/log.ts';
 import type { CounterFamily, Metrics } from '../base/metrics.ts';
-import { topicNameFault } from '../base/topic.ts';
 import type { ConnectPacket } from './aedes-host.ts';
-import type { Authenticate } from './authenticate.ts';
+import type { Credentials, Verdict } from './auth/authenticator.ts';
+import type { Authentication } from './auth/configured.ts';
+import { refusalOf } from './auth/refusals.ts';
 import type { Authorize, Principal } from './authorize.ts';
 import type { ConnectRequest, Will } from './connect-request.ts';
+import { isVersion31, requestOf } from './connect-request-311.ts';
 import type { Connection } from './connection/connection.ts';
 import type { CloseReason } from './connection/connection-port.ts';
 import type { Refusal } from './connection/dialect.ts';
 import { connackCodes } from './connection/frames.ts';
+import type { LimitBook } from './limit-book.ts';
 import { innerListener } from './listeners.ts';
 import { reasonCodes } from './mqtt5/reason-codes.ts';
 import type { Session } from './session.ts';
@@ -23,21 +27,21 @@ import type { Caller } from './session-events.ts';
 import type { Sessions } from './sessions.ts';
 import type { StateStore } from './store/state-store.ts';
 import type { Takeover } from './takeover.ts';
+import { willBoundPast, willFault, willNotAuthorized, willTooLarge } from './will-check.ts';
 import type { Wills } from './wills.ts';
 
 export interface AdmissionParts {
   readonly log: Logger;
   readonly clock: Clock;
   readonly metrics: Metrics;
-  readonly authenticate: Authenticate;
+  readonly authentication: Authentication;
   readonly authorize: Authorize;
-  /** Somebody is asked for a password. */
-  readonly hasUsers: boolean;
   readonly takeover: Takeover;
   readonly sessions: Sessions;
   readonly store: StateStore;
   readonly wills: Wills;
-  readonly limits: Pick<Limits, 'session_expiry_seconds'>;
+  readonly limits: Limits;
+  readonly limitBook: LimitBook;
   readonly assignClientId: () => string;
   /** A connection has ended, or is about to, before it had a session. */
   readonly onRefused: (caller: Caller, reason: string) => void;
@@ -79,7 +83,7 @@ export class Admission {
   connecting(connection: Connection, packet: ConnectPacket): boolean {
     // [MQTT-3.1.3-8] no identifier, so nothing to keep a session under; MQTT 3.1 wants one always.
     if (packet.clientId === '' && (!packet.clean || isVersion31(packet))) {
-      return this.#refuse(
+      return this.refuse(
         connection,
         { reason: 'client-id-empty', clientId: '' },
         {
@@ -91,7 +95,7 @@ export class Admission {
     }
     if (packet.clientId === '') packet.clientId = this.#parts.assignClientId();
     if (isInnerClient(packet.clientId) && connection.listener !== innerListener) {
-      return this.#refuse(
+      return this.refuse(
         connection,
         { reason: 'client-id-reserved', clientId: packet.clientId },
         {
@@ -101,29 +105,30 @@ export class Admission {
         },
       );
     }
-    const request = connection.request ?? this.#requestOf(packet);
-    const refusal = request.will === null ? null : this.#willRefusal(request, request.will);
+    const request =
+      connection.request ?? requestOf(packet, this.#parts.limits.session_expiry_seconds);
+    const refusal = request.will === null ? null : this.#willFault(request.will);
     if (refusal !== null) {
       const { clientId } = request;
-      return this.#refuse(connection, { reason: 'will-invalid', clientId }, refusal);
+      return this.refuse(connection, { reason: 'will-invalid', clientId }, refusal);
     }
+    const { keep_alive_seconds_min: min } = this.#parts.limits;
+    if (packet.keepalive > 0 && packet.keepalive < min) packet.keepalive = min;
     this.#requests.set(connection, request);
     return true;
   }
 
-  /** Credentials, then ownership of the identifier, then the session. 0 or a CONNACK code. */
+  /** Credentials, then rights, then ownership of the identifier, then the session. 0, or a CONNACK
+   * code where the client has not been answered already. */
   async admit(connection: Connection): Promise<number> {
     const request = this.#requests.get(connection);
     if (request === undefined) return connackCodes.serverUnavailable;
-    const { clientId, username, password, cleanStart } = request;
-    const isKnown =
-      connection.listener === innerListener ||
-      request.isAuthenticated ||
-      this.#parts.authenticate(username, password);
-    if (!isKnown) {
-      this.#count('credentials', connection);
-      return connackCodes.badCredentials;
-    }
+    const asked = this.#verdictOn(connection, request);
+    const verdict = asked instanceof Promise ? await asked : asked;
+    const principal = this.#principalOf(connection, request, verdict);
+    if (principal === null) return connackCodes.serverUnavailable;
+    const { clientId, cleanStart } = request;
+    const { username } = principal;
     const isOwner = await this.#parts.takeover.claim(clientId, connection);
     if (!isOwner) return connackCodes.serverUnavailable;
     const expirySeconds = request.sessionExpirySeconds;
@@ -131,7 +136,7 @@ export class Admission {
     // The byte is reserved in CONNACK of MQTT 3.1.
     connection.sessionPresent = opened.wasPresent && request.version !== 3;
     this.#admitted.set(connection, {
-      principal: { clientId, username },
+      principal,
       session: opened.session,
     });
     const hasWillChanged = await this.#parts.wills.replace(clientId, connection, request.will);
@@ -150,7 +155,7 @@ export class Admission {
       listener: connection.listener,
       remoteAddress: connection.remoteAddress,
       keepAliveSeconds: request.keepAliveSeconds,
-      authMethod: this.#methodOf(connection, request),
+      authMethod: admitted.principal.identity.method,
       will: request.will === null ? null : withoutPayload(request.will),
     };
     const { session } = admitted;
@@ -161,6 +166,21 @@ export class Admission {
     // It carries the password and the will.
     connection.request = null;
     return admitted;
+  }
+
+  /** The client has proved itself anew; false when it is somebody else now, or has no right to the
+   * identifier. Rights are those of CONNECT until it comes again. */
+  renew(connection: Connection, identity: Identity): boolean {
+    const admitted = this.#admitted.get(connection);
+    if (admitted === undefined) return false;
+    const { principal } = admitted;
+    const verdict = { kind: 'accepted', identity } as const;
+    const settled = this.#parts.authentication.settle(verdict, principal.clientId);
+    const { name, tenant } = principal.identity;
+    const isSame = name === identity.name && tenant === identity.tenant;
+    if (settled.kind !== 'accepted' || !isSame) return false;
+    connection.expiresAt = identity.expiresAt;
+    return true;
   }
 
   /** DISCONNECT says how long the session is to be kept from now on. */
@@ -193,41 +213,54 @@ export class Admission {
     return session;
   }
 
-  #methodOf({ listener }: Connection, { isAuthenticated }: ConnectRequest): string {
-    if (listener === innerListener) return 'internal';
-    if (isAuthenticated) return 'enhanced';
-    return this.#parts.hasUsers ? 'password' : 'none';
-  }
-
-  #requestOf(packet: ConnectPacket): ConnectRequest {
-    const { clientId, clean, keepalive, username, password, will } = packet;
-    return {
-      version: isVersion31(packet) ? 3 : 4,
-      clientId,
-      cleanStart: clean,
-      sessionExpirySeconds: clean ? 0 : this.#parts.limits.session_expiry_seconds,
-      keepAliveSeconds: keepalive,
-      username: username ?? '',
-      password: password ?? Buffer.alloc(0),
-      will: will === undefined ? null : { ...will, properties: null, delaySeconds: 0 },
-      isAuthenticated: false,
-    };
-  }
-
-  /** A will is a publish: it is checked like one. */
-  #willRefusal({ clientId, username }: ConnectRequest, { topic, qos }: Will): Refusal | null {
-    const returnCode = connackCodes.notAuthorized;
-    const fault = qos > 2 ? 'has a QoS above 2' : topicNameFault(topic);
-    if (fault !== null) {
-      const reasonString = `The will ${fault}.`;
-      return { returnCode, reasonCode: reasonCodes.topicNameInvalid, reasonString };
+  /** A promise only where an authenticator has to wait. */
+  #verdictOn(connection: Connection, request: ConnectRequest): Verdict | Promise<Verdict> {
+    const { clientId, username, password, identity } = request;
+    if (identity !== null) return { kind: 'accepted', identity };
+    const { listener, remoteAddress, certificate } = connection;
+    if (listener === innerListener) {
+      const inner = plainIdentity({ name: clientId, username, method: 'internal' });
+      return { kind: 'accepted', identity: inner };
     }
-    if (this.#parts.authorize({ clientId, username }, 'publish', topic)) return null;
-    const reasonString = 'The client may not publish its will.';
-    return { returnCode, reasonCode: reasonCodes.notAuthorized, reasonString };
+    const brought: Credentials = {
+      ...{ clientId, username, password, certificate, remoteAddress, listener },
+    };
+    return this.#parts.authentication.authenticate(brought);
   }
 
-  #refuse(
+  #willFault(will: Will): Refusal | null {
+    const { limits, limitBook } = this.#parts;
+    const past = willBoundPast(will, limits);
+    if (past !== null) limitBook.met(past);
+    return past === null ? willFault(will) : willTooLarge[past];
+  }
+
+  /** Who the client is from now on; null when it was answered with a refusal. */
+  #principalOf(
+    connection: Connection,
+    { clientId, will }: ConnectRequest,
+    proved: Verdict,
+  ): Principal | null {
+    if (connection.destroyed) return null;
+    const { authentication } = this.#parts;
+    const isInner = connection.listener === innerListener;
+    const verdict = isInner ? proved : authentication.settle(proved, clientId);
+    if (verdict.kind !== 'accepted') {
+      const reason = verdict.kind === 'refused' ? verdict.reason : 'credentials';
+      this.refuse(connection, { reason, clientId }, refusalOf(reason));
+      return null;
+    }
+    const { identity } = verdict;
+    const principal: Principal = { clientId, username: identity.username, identity };
+    connection.expiresAt = identity.expiresAt;
+    // A will is a publish: it is checked like one.
+    if (will === null || this.#parts.authorize(principal, 'publish', will.topic)) return principal;
+    this.refuse(connection, { reason: 'will-invalid', clientId }, willNotAuthorized);
+    return null;
+  }
+
+  /** Answers CONNECT with a refusal that is counted. */
+  refuse(
     connection: Connection,
     { reason, clientId }: { readonly reason: string; readonly clientId: string },
     refusal: Refusal,
@@ -257,9 +290,4 @@ export class Admission {
 
 function withoutPayload({ topic, qos, retain, delaySeconds }: Will) {
   return { topic, qos, retain, delaySeconds };
-}
-
-/** Without the bit that bridges set. */
-function isVersion31({ protocolVersion }: ConnectPacket): boolean {
-  return (protocolVersion & 0x7f) === 3;
 }

@@ -29,7 +29,8 @@ const idleIntervalMs = 24 * 3600 * 1000;
 export interface ConnectPacket {
   clientId: string;
   readonly clean: boolean;
-  readonly keepalive: number;
+  /** Seconds; may be raised before Aedes goes on. */
+  keepalive: number;
   readonly protocolVersion: number;
   readonly username?: string;
   readonly password?: Buffer;

@@ -1,35 +1,17 @@
 /**
- * Whether a device is who it says: user name and password against the configured users, or
- * anonymous where the configuration lets everybody in.
+ * Enhanced authentication of MQTT 5: what a method of challenge and response is asked for. One-step
+ * credentials are `auth/`'s.
  */
-import { createHash, timingSafeEqual } from 'node:crypto';
-import type { Config } from '../base/config.ts';
-
-/** Devices' secrets are random, so a plain digest does; the comparison takes constant time. */
-export type Authenticate = (username: string, password: Buffer) => boolean;
-
-export function createAuthenticate(auth: Config['auth']): Authenticate {
-  const digests = new Map<string, Buffer>();
-  for (const user of auth.users) {
-    digests.set(user.username, Buffer.from(user.password_sha256, 'hex'));
-  }
-  // The doors were checked at start: without users, only loopback or `auth.anonymous` gets here.
-  if (digests.size === 0) return () => true;
-  const nobody = Buffer.alloc(32);
-  return (username, password) => {
-    const expected = digests.get(username);
-    const given = createHash('sha256').update(password).digest();
-    return timingSafeEqual(given, expected ?? nobody) && expected !== undefined;
-  };
-}
+import type { Identity } from '../base/identity.ts';
+import type { RefusalReason } from './auth/authenticator.ts';
 
 /** What one step of enhanced authentication comes to. */
 export type AuthenticationStep =
   /** Sent to the client, which answers. */
   | { readonly kind: 'challenge'; readonly data: Buffer | null }
-  /** The user name stands for the client from now on; without one, that of CONNECT does. */
-  | { readonly kind: 'accepted'; readonly data: Buffer | null; readonly username?: string }
-  | { readonly kind: 'refused' };
+  | { readonly kind: 'accepted'; readonly data: Buffer | null; readonly identity: Identity }
+  /** Without a reason the client is told that it is not authorized. */
+  | { readonly kind: 'refused'; readonly reason?: RefusalReason };
 
 /** One client's way through a method; several steps, one at a time. */
 export interface AuthenticationExchange {
@@ -42,7 +24,12 @@ export interface EnhancedAuthenticate {
   /** Null when the method is not offered. Called anew for a re-authentication. */
   begin(
     method: string,
-    client: { readonly clientId: string; readonly username: string },
+    client: {
+      readonly clientId: string;
+      readonly username: string;
+      /** `address:port`. */
+      readonly remoteAddress: string;
+    },
   ): AuthenticationExchange | null;
 }
 

@@ -3,11 +3,15 @@
  * topic that is not reserved: names that begin with `$` belong to the server.
  */
 
+import type { Identity } from '../base/identity.ts';
+
 /** Who is asking. */
 export interface Principal {
   readonly clientId: string;
   /** Empty for an anonymous device. */
   readonly username: string;
+  /** What the client has proved. */
+  readonly identity: Identity;
 }
 
 export type Action = 'publish' | 'subscribe';

@@ -2,11 +2,11 @@
 import type { Config } from '../base/config.ts';
 import { Acceptance } from './acceptance.ts';
 import { Admission } from './admission.ts';
-import { createAuthenticate } from './authenticate.ts';
 import { authorize } from './authorize.ts';
 import { registerGauges } from './broker-gauges.ts';
 import type { DeviceBrokerParts } from './device-broker.ts';
 import { Downlink } from './downlink.ts';
+import { joinGuards } from './guards.ts';
 import { Parking } from './parking.ts';
 import { RetainedReplays } from './retained-replays.ts';
 import { Retained } from './routing/retained.ts';
@@ -47,11 +47,15 @@ export function joinParts(parts: DeviceBrokerParts, options: BrokerPartsOptions)
   const acceptance = new Acceptance(common);
   const feed = new SessionFeed(clock, sessions, sessionListener);
   const wills = new Wills({ ...common, acceptance, uplink });
+  const guards = joinGuards(parts, config, (connection, reason, refusal) => {
+    const clientId = connection.request?.clientId ?? '';
+    admission.refuse(connection, { reason, clientId }, refusal);
+  });
+  const { limitBook } = guards;
   const admission = new Admission({
+    ...guards,
     ...{ ...common, metrics, authorize, limits: config.limits },
     ...{ takeover: new Takeover(), sessions, wills },
-    authenticate: createAuthenticate(config.auth),
-    hasUsers: config.auth.users.length > 0,
     assignClientId: options.assignClientId,
     onRefused: (caller, reason) => feed.refused(caller, reason),
   });
@@ -61,7 +65,7 @@ export function joinParts(parts: DeviceBrokerParts, options: BrokerPartsOptions)
     onSettled: (session, filter) => subscriptions.save(session, filter),
   });
   const subscriptions = new Subscriptions({
-    ...{ ...common, replays },
+    ...{ ...common, replays, limitBook },
     authorize,
     limits: config.limits,
     admission,
@@ -83,6 +87,7 @@ export function joinParts(parts: DeviceBrokerParts, options: BrokerPartsOptions)
     acceptance,
     feed,
     wills,
+    ...guards,
     admission,
     replays,
     subscriptions,

@@ -4,6 +4,7 @@
  */
 import { randomUUID } from 'node:crypto';
 import type { Config } from '../base/config.ts';
+import type { Identity } from '../base/identity.ts';
 import type { Qos } from '../base/publication.ts';
 
 /** What is published for a client whose connection ends without a proper DISCONNECT. */
@@ -27,10 +28,11 @@ export interface ConnectRequest {
   readonly keepAliveSeconds: number;
   /** Empty for none. */
   readonly username: string;
-  readonly password: Buffer;
+  /** Null for none. */
+  readonly password: Buffer | null;
   readonly will: Will | null;
-  /** The client has proved who it is by enhanced authentication. */
-  readonly isAuthenticated: boolean;
+  /** What the client has proved by enhanced authentication; null where it was not asked to. */
+  readonly identity: Identity | null;
 }
 
 /** What MQTT 5 clients are told of the server, and held to. */
@@ -39,7 +41,8 @@ export interface ServerTerms {
   readonly receiveMaximum: number;
   readonly topicAliasMaximum: number;
   readonly sessionExpirySecondsMax: number;
-  /** 0 for no bound. */
+  /** 0 for no bound, of both. */
+  readonly keepAliveSecondsMin: number;
   readonly keepAliveSecondsMax: number;
   /** Empty for none. */
   readonly responseInformation: string;
@@ -57,6 +60,7 @@ export function serverTerms(
     receiveMaximum: limits.receive_maximum,
     topicAliasMaximum: limits.topic_aliases,
     sessionExpirySecondsMax: limits.session_expiry_seconds,
+    keepAliveSecondsMin: limits.keep_alive_seconds_min,
     keepAliveSecondsMax: limits.keep_alive_seconds_max,
     responseInformation: mqtt5.response_information,
   };

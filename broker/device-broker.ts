@@ -9,16 +9,20 @@ import type { Config } from '../base/config.ts';
 import type { Ledger } from '../base/ledger.ts';
 import type { Logger } from '../base/log.ts';
 import type { CounterFamily, Metrics } from '../base/metrics.ts';
-import { TlsIdentity } from '../base/tls/tls-identity.ts';
+import type { TlsIdentity } from '../base/tls/tls-identity.ts';
 import { AedesHost } from './aedes-host.ts';
-import { type EnhancedAuthenticate, noEnhancedAuthenticate } from './authenticate.ts';
-import { authorize } from './authorize.ts';
+import type { Authenticator } from './auth/authenticator.ts';
+import type { EnhancedAuthenticate } from './authenticate.ts';
 import { type BrokerParts, joinParts } from './broker-parts.ts';
 import { type ServerTerms, serverTerms } from './connect-request.ts';
 import { Connection } from './connection/connection.ts';
 import type { CloseReason, ConnectionHooks } from './connection/connection-port.ts';
+import { type ConnectionBounds, connectionBounds, limitOf } from './connection-bounds.ts';
+import { ConnectionSweep } from './connection-sweep.ts';
+import { openDeviceTls } from './device-tls.ts';
 import { hostHooks } from './host-hooks.ts';
-import { Inbox, type InboxParts } from './inbox.ts';
+import { Inbox } from './inbox.ts';
+import { type InboxParts, inboxParts } from './inbox-parts.ts';
 import { type Arrival, type Doors, innerListener, Listeners, type OpenDoors } from './listeners.ts';
 import type { LocalDelivery, MessageLog, SessionListener, Uplink } from './ports.ts';
 import { recover } from './recovery.ts';
@@ -40,6 +44,8 @@ export interface DeviceBrokerParts {
   readonly sessionListener: SessionListener;
   /** Methods of enhanced authentication; none when it is left out. */
   readonly enhancedAuthenticate?: EnhancedAuthenticate;
+  /** Asked before those that the configuration names. */
+  readonly authenticators?: readonly Authenticator[];
   /** Names clients that leave it to the server. */
   readonly assignClientId?: () => string;
 }
@@ -54,6 +60,8 @@ export class DeviceBroker {
   readonly #startedAt: number;
   readonly #serverTerms: ServerTerms;
   readonly #inboxParts: InboxParts;
+  readonly #bounds: ConnectionBounds;
+  readonly #connectionSweep: ConnectionSweep;
   #host: AedesHost | null = null;
   #doors: Doors | null = null;
   #tls: TlsIdentity | null = null;
@@ -78,10 +86,11 @@ export class DeviceBroker {
       assignClientId: this.#serverTerms.assignClientId,
       connectionCount: () => this.#connections.size,
     });
-    const { clock, ledger, uplink } = parts;
-    const { acceptance, router } = this.#joined;
     const { limits } = config;
-    this.#inboxParts = { clock, ledger, acceptance, router, uplink, authorize, limits };
+    this.#inboxParts = inboxParts(parts, this.#joined, limits);
+    this.#bounds = connectionBounds(limits, parts.log, this.#joined.limitBook);
+    const refreshKeepAlive = (one: Connection) => this.#host?.refreshKeepAlive(one);
+    this.#connectionSweep = new ConnectionSweep(this.#joined, limits, refreshKeepAlive);
   }
 
   /** Recovers sessions, retained messages and queues. Throws `data-unwritable`. */
@@ -100,15 +109,12 @@ export class DeviceBroker {
 
   /** Lets devices in. Throws what opening the doors throws. */
   async listen(openDoors: OpenDoors = Listeners.open): Promise<void> {
-    const { tls } = this.#config;
-    if (tls.cert !== '' || tls.key !== '') {
-      const files = { cert: tls.cert, key: tls.key, ca: '', section: 'devices', prefix: 'tls.' };
-      this.#tls = await TlsIdentity.open(this.#parts, files);
-    }
+    this.#tls = await openDeviceTls(this.#parts, this.#config);
     this.#doors = await openDoors(this.#parts.log, {
       config: this.#config,
       tls: this.#tls,
       onArrival: (arrival) => this.#arrive(arrival),
+      onAcceptFailed: (listener) => this.#joined.limitBook.met('connections', { listener }),
     });
   }
 
@@ -131,7 +137,8 @@ export class DeviceBroker {
   readonly innerDoor = {
     connect: (): Duplex => {
       const [near, far] = duplexPair();
-      this.#arrive({ socket: far, listener: innerListener, remoteAddress: '' });
+      const facts = { listener: innerListener, remoteAddress: '', certificate: null } as const;
+      this.#arrive({ socket: far, ...facts });
       return near;
     },
     filtersOf: (clientId: string): readonly string[] => [
@@ -174,6 +181,8 @@ export class DeviceBroker {
     if (this.#isClosing) return;
     this.#isClosing = true;
     for (const stop of this.#stops) stop();
+    this.#joined.authentication.close();
+    this.#joined.gate.close();
     // Listeners close when their last connection has: both at once.
     const doorsClosed = this.#doors?.close();
     for (const connection of [...this.#connections]) connection.end('shutting-down');
@@ -189,6 +198,7 @@ export class DeviceBroker {
 
   async #open(): Promise<void> {
     const { clock, log, messageLog } = this.#parts;
+    await this.#joined.authentication.open();
     const recovered = await recover({
       store: this.#store,
       messageLog,
@@ -219,9 +229,10 @@ export class DeviceBroker {
     this.#stops = [clock.every(sweepMs, () => this.#sweep()), this.#joined.feed.start()];
   }
 
-  #arrive({ socket, listener, remoteAddress }: Arrival | InnerArrival): void {
+  #arrive({ socket, listener, remoteAddress, certificate }: Arrival | InnerArrival): void {
     const { limits } = this.#config;
-    if (this.#isClosing || this.#connections.size >= limits.connections) {
+    if (this.#isClosing || this.#connections.size >= this.#bounds.connectionsMax) {
+      if (!this.#isClosing) this.#joined.limitBook.met('connections');
       this.#closed.by('overloaded').add();
       socket.on('error', () => {});
       socket.destroy();
@@ -230,13 +241,19 @@ export class DeviceBroker {
     const connection = new Connection(socket, this.#connectionHooks, {
       listener,
       remoteAddress,
+      certificate,
       server: this.#serverTerms,
-      enhanced: this.#parts.enhancedAuthenticate ?? noEnhancedAuthenticate,
+      enhanced: this.#joined.authentication.enhanced,
+      renewed: (one, identity) => this.#joined.admission.renew(one, identity),
+      ...this.#bounds.ofEach,
+      admitInTurn: (one, letIn) => this.#joined.gate.enter(one, letIn),
+      rates: listener === innerListener ? null : this.#bounds.rates,
       // Deliveries stop at `output_bytes`; twice that is reached by answers alone.
       backlogBytesMax: limits.output_bytes * 2,
     });
     this.#connections.add(connection);
     this.#host?.handle(connection);
+    this.#joined.gate.arrived(connection);
   }
 
   #attach(connection: Connection): void {
@@ -255,6 +272,9 @@ export class DeviceBroker {
 
   #detach(connection: Connection, reason: CloseReason): void {
     this.#connections.delete(connection);
+    this.#joined.gate.left(connection);
+    const limit = limitOf(reason);
+    if (limit !== undefined) this.#joined.limitBook.met(limit);
     this.#closed.by(reason).add();
     const session = this.#joined.admission.detach(connection, reason);
     if (session === undefined) return;
@@ -265,15 +285,9 @@ export class DeviceBroker {
     this.#parts.log.debug({ client_id: session.clientId, reason }, 'session disconnected');
   }
 
-  /** Disconnects readers that take nothing, and moves on what the log may free. */
+  /** Looks at connections, and moves on what the log may free. */
   #sweep(): void {
-    const now = performance.now();
-    const drainMs = this.#config.limits.drain_seconds * 1_000;
-    for (const connection of this.#connections) {
-      if (connection.blockedMs(now) > drainMs) connection.end('slow-reader');
-      // What it sent meanwhile has not been read: it must not be timed out for that.
-      else if (connection.isPaused) this.#host?.refreshKeepAlive(connection);
-    }
+    this.#connectionSweep.look(this.#connections, this.#parts.clock.now());
     this.#joined.parking.round(this.#joined.sessions.journals());
     this.#joined.sessions.retry();
     this.#joined.sessions.expire();

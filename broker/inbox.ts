@@ -4,40 +4,20 @@
  * hands the client's acknowledgements to its outbox.
  * Source: MQTT 3.1.1 and MQTT 5, sections 3.3 to 3.7 and 4.3.
  */
-import type { Clock } from '../base/clock.ts';
-import type { Ledger } from '../base/ledger.ts';
 import type { Publication, Qos } from '../base/publication.ts';
 import { Run } from '../proto/run.ts';
-import type { Acceptance } from './acceptance.ts';
 import { AckReader } from './ack-reader.ts';
-import type { Authorize, Principal } from './authorize.ts';
+import type { Principal } from './authorize.ts';
 import { sendAcks } from './connection/acks.ts';
 import type { Connection } from './connection/connection.ts';
 import type { CloseReason, FlowSink } from './connection/connection-port.ts';
 import { type FrameScanner, isOverlong } from './connection/frame-scanner.ts';
 import { ackFrame, ackHeads, packetTypes } from './connection/frames.ts';
-import type { Uplink } from './ports.ts';
+import type { InboxParts } from './inbox-parts.ts';
 import { type Published, PublishReader } from './publish-reader.ts';
 import { ReceiveWindow } from './receive-window.ts';
-import type { Router } from './routing/router.ts';
 import type { Session } from './session.ts';
 import type { KnownTopic } from './topic-cache.ts';
-
-export interface InboxParts {
-  readonly clock: Clock;
-  readonly ledger: Ledger;
-  readonly acceptance: Acceptance;
-  readonly router: Router;
-  readonly uplink: Uplink;
-  readonly authorize: Authorize;
-  readonly limits: InboxLimits;
-}
-
-export interface InboxLimits {
-  /** QoS 1 and 2 that a client may have under way; the Receive Maximum that MQTT 5 clients are told. */
-  readonly receive_maximum: number;
-  readonly topic_aliases: number;
-}
 
 export class Inbox implements FlowSink {
   readonly #parts: InboxParts;
@@ -50,6 +30,7 @@ export class Inbox implements FlowSink {
   readonly #window: ReceiveWindow;
   /** When the present frames came. */
   #now = 0;
+  readonly #receivedBefore: number;
 
   constructor(
     parts: InboxParts,
@@ -57,20 +38,29 @@ export class Inbox implements FlowSink {
   ) {
     this.#parts = parts;
     this.#session = who.session;
+    this.#receivedBefore = who.session.receivedCount;
     this.#connection = who.connection;
     const { clock, ledger, authorize, limits } = parts;
     this.#window = new ReceiveWindow(who.session, who.connection, limits.receive_maximum);
     const form = who.connection.version;
     const isAllowed = (topic: string) => authorize(who.principal, 'publish', topic);
     this.#reader = new PublishReader(
-      { clock, ledger, isAllowed },
+      {
+        ...{ clock, ledger, isAllowed, bounds: limits },
+        onLimit: (limit) => parts.onLimit(limit, who.session.clientId),
+      },
       { form, aliasesMax: limits.topic_aliases },
     );
     this.#acks = new AckReader(parts.acceptance, who);
   }
 
+  get receivedCount(): number {
+    return this.#session.receivedCount - this.#receivedBefore;
+  }
+
   mustWait(scanner: FrameScanner): boolean {
-    const { acceptance } = this.#parts;
+    const { acceptance, isShort } = this.#parts;
+    if (isShort()) return scanner.type === packetTypes.publish;
     if (!acceptance.isSaturated) return false;
     // While the disk is behind, only what needs it waits, which is QoS above 0 and what is to be
     // retained: other QoS 0 and acknowledgements go on.

@@ -17,10 +17,10 @@ import { type Config, requireCredential } from '../base/config.ts';
 import { systemCode, TrunklineError } from '../base/errors.ts';
 import { connectMs } from '../base/limits.ts';
 import type { Logger } from '../base/log.ts';
+import { hasAuthentication } from '../base/settings/auth.ts';
 import type { TlsSource } from '../base/tls/tls-identity.ts';
-
-/** Connections that the kernel holds until they are taken: a fleet reconnects at once. */
-const backlog = 4096;
+import type { CertificateFacts } from './auth/authenticator.ts';
+import { peerCertificate } from './auth/peer-certificate.ts';
 
 export type ListenerName = 'mqtt' | 'mqtts' | 'ws' | 'wss';
 
@@ -32,6 +32,8 @@ export interface Arrival {
   readonly socket: Duplex;
   readonly listener: ListenerName;
   readonly remoteAddress: string;
+  /** Of the client, verified; null for none. */
+  readonly certificate: CertificateFacts | null;
 }
 
 export interface ListenersOptions {
@@ -39,6 +41,8 @@ export interface ListenersOptions {
   /** None: no TLS. */
   readonly tls: TlsSource | null;
   readonly onArrival: (arrival: Arrival) => void;
+  /** The process may open no more files: a connection was dropped. */
+  readonly onAcceptFailed?: (listener: ListenerName) => void;
   /** Listens on no port: connections come through `inject`, from a process that has the ports. */
   readonly isInjected?: boolean;
 }
@@ -97,19 +101,22 @@ export class Listeners implements Doors {
   }
 
   async #openAll(options: ListenersOptions): Promise<void> {
-    const { config, onArrival, isInjected = false, tls } = options;
+    const { config, onArrival, onAcceptFailed, isInjected = false, tls } = options;
+    const onError = (listener: ListenerName, error: Error) => {
+      // Told as a bound that is met: there is one for each connection that could not be taken.
+      if (isOutOfDescriptors(error)) onAcceptFailed?.(listener);
+      else this.#log.error({ err: error, listener }, 'listener failed');
+    };
     const add = async (name: ListenerName, server: Server) => {
       this.#servers.set(name, server);
       if (!isInjected) this.ports.set(name, await bindListener(name, server, config));
-      server.on('error', (error) =>
-        this.#log.error({ err: error, listener: name }, 'listener failed'),
-      );
+      server.on('error', (error) => onError(name, error));
     };
     const plain = (listener: ListenerName) => (socket: Socket) => {
       socket.setNoDelay(true);
       // A client may send all it has and end its half: it still gets its answers.
       socket.allowHalfOpen = true;
-      onArrival({ socket, listener, remoteAddress: addressOf(socket) });
+      onArrival({ socket, listener, ...factsOf(socket) });
     };
     await add('mqtt', createTcpServer(plain('mqtt')));
     const web = createHttpServer(refuseHttp);
@@ -174,7 +181,7 @@ export class Listeners implements Doors {
       webSocket.on('message', (_data, isBinary) => {
         if (!isBinary) socket.destroy();
       });
-      onArrival({ socket, listener, remoteAddress: addressOf(request.socket) });
+      onArrival({ socket, listener, ...factsOf(request.socket) });
     });
     webSockets.on('error', (error) => {
       this.#log.debug({ err: error, listener }, 'web socket server error');
@@ -195,13 +202,14 @@ export async function bindListener(
   requireCredential({
     name: `MQTT (${name})`,
     host,
-    hasCredential: config.auth.users.length > 0 || config.auth.anonymous,
-    remedy: 'set auth.users, or auth.anonymous = true to let everybody in',
+    hasCredential: hasAuthentication(config) || config.auth.anonymous,
+    remedy:
+      'set auth.users or another method of docs/authentication.md, or auth.anonymous = true to let everybody in',
   });
   await new Promise<void>((resolve, reject) => {
     const fail = (error: Error) => reject(listenFault(name, { host, port }, error));
     server.once('error', fail);
-    server.listen({ host, port, backlog }, () => {
+    server.listen({ host, port, backlog: config.limits.backlog }, () => {
       server.off('error', fail);
       resolve();
     });
@@ -209,17 +217,25 @@ export async function bindListener(
   return (server.address() as AddressInfo).port;
 }
 
+function isOutOfDescriptors(error: Error): boolean {
+  const code = systemCode(error);
+  return code === 'EMFILE' || code === 'ENFILE';
+}
+
 function refuseHttp(_request: unknown, response: import('node:http').ServerResponse): void {
   response.writeHead(426, { 'content-type': 'text/plain', upgrade: 'websocket' });
   response.end('This port speaks MQTT over WebSocket.\n');
 }
 
-function addressOf(socket: Socket): string {
-  return `${socket.remoteAddress ?? ''}:${socket.remotePort ?? 0}`;
+function factsOf(socket: Socket): Pick<Arrival, 'remoteAddress' | 'certificate'> {
+  const remoteAddress = `${socket.remoteAddress ?? ''}:${socket.remotePort ?? 0}`;
+  return { remoteAddress, certificate: peerCertificate(socket) };
 }
 
-function identityOf({ material: { cert, key } }: TlsSource) {
-  return cert === null || key === null ? {} : { cert, key };
+/** Who has no certificate, or a bad one, may still prove itself in another way. */
+function identityOf({ material: { ca, cert, crl, key } }: TlsSource) {
+  const asked = ca === null ? {} : { ca, requestCert: true, rejectUnauthorized: false };
+  return { ...asked, ...(crl && { crl }), ...(cert && { cert }), ...(key && { key }) };
 }
 
 function listenFault(

@@ -18,6 +18,7 @@ import {
   storedProperties,
 } from './mqtt5/publish-properties.ts';
 import { type ReasonCode, reasonCodes } from './mqtt5/reason-codes.ts';
+import { type TopicBounds, topicBoundPast } from './topic-bounds.ts';
 import { type KnownTopic, TopicCache } from './topic-cache.ts';
 
 export interface Published {
@@ -31,6 +32,8 @@ export interface PublishReaderParts {
   readonly clock: Clock;
   readonly ledger: Ledger;
   readonly isAllowed: (topic: string) => boolean;
+  readonly bounds: TopicBounds;
+  readonly onLimit: (limit: keyof TopicBounds) => void;
 }
 
 interface Head {
@@ -145,6 +148,11 @@ export class PublishReader {
     if (topicNameFault(topic) !== null) {
       // MQTT 5 section 3.3.2.1 has a reason of its own for an empty name.
       return this.#topicFault(topic === '' ? 'protocol-error' : 'topic-name-invalid');
+    }
+    const past = topicBoundPast(topic, this.#parts.bounds);
+    if (past !== null) {
+      this.#parts.onLimit(past);
+      return this.#topicFault('topic-name-invalid');
     }
     if (alias > 0) {
       this.#aliases ??= new Map();

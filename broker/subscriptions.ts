@@ -11,12 +11,14 @@ import type { Admission, Admitted } from './admission.ts';
 import type { Authorize } from './authorize.ts';
 import type { Connection } from './connection/connection.ts';
 import type { RequestedFilter } from './connection/request.ts';
+import type { LimitBook } from './limit-book.ts';
 import { reasonCodes } from './mqtt5/reason-codes.ts';
 import type { MessageLog } from './ports.ts';
 import type { RetainedReplays } from './retained-replays.ts';
 import type { Router } from './routing/router.ts';
 import type { Session } from './session.ts';
 import type { StateStore } from './store/state-store.ts';
+import { topicBoundPast } from './topic-bounds.ts';
 
 export interface SubscriptionsParts {
   readonly log: Logger;
@@ -25,6 +27,7 @@ export interface SubscriptionsParts {
   readonly admission: Admission;
   readonly messageLog: MessageLog;
   readonly store: StateStore;
+  readonly limitBook: LimitBook;
   readonly router: Router;
   readonly replays: RetainedReplays;
   readonly onChanged: (session: Session) => void;
@@ -109,15 +112,17 @@ export class Subscriptions {
   ): number | null {
     const { limits, log } = this.#parts;
     const fields = { client_id: principal.clientId, filter };
+    const past = topicBoundPast(filter, limits);
+    if (past !== null) {
+      this.#parts.limitBook.met(past, { client_id: principal.clientId });
+      return reasonCodes.topicFilterInvalid;
+    }
     if (!this.#parts.authorize(principal, 'subscribe', topics)) {
       log.info(fields, 'subscription refused, not authorized');
       return reasonCodes.notAuthorized;
     }
     if (session.subscriptions.size >= limits.subscriptions && !session.subscriptions.has(filter)) {
-      log.info(
-        { ...fields, subscriptions_max: limits.subscriptions },
-        'subscription refused, too many',
-      );
+      this.#parts.limitBook.met('subscriptions', fields);
       return reasonCodes.quotaExceeded;
     }
     return null;

@@ -49,9 +49,11 @@ function masked(config: Config): Config {
     trunk: { ...config.trunk, token: mask(config.trunk.token) },
     gateway: { ...config.gateway, token: mask(config.gateway.token) },
     http: { ...config.http, token: mask(config.http.token) },
+    auth_http: { ...config.auth_http, token: mask(config.auth_http.token) },
     auth: {
       ...config.auth,
       users: config.auth.users.map((user) => ({ ...user, password_sha256: secretMark })),
+      scram_users: config.auth.scram_users.map((user) => ({ ...user, verifier: secretMark })),
     },
   };
 }

@@ -78,6 +78,11 @@ const commands: readonly Command[] = [
     load: async () => (await import('./config-command.ts')).configCommand,
   },
   {
+    name: 'scram',
+    summary: 'Make of a password what the server keeps of it for SCRAM-SHA-256.',
+    load: async () => (await import('./scram.ts')).scramCommand,
+  },
+  {
     name: 'completion',
     summary: 'Print a script that completes command lines in bash or zsh.',
     load: async () => (await import('./completion.ts')).completionCommand(commands),

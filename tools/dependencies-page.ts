@@ -18,6 +18,10 @@ const reasons: ReadonlyMap<string, string> = new Map([
     'Makes the certificates of `trunkline init`. Of October 2026; 4 MB with what it needs, loaded by that command alone.',
   ],
   ['grpc-health-check', 'The standard gRPC health service.'],
+  [
+    'jose',
+    'JSON Web Tokens as passwords, and the key sets that they are checked with. 0.5 MB, without dependencies.',
+  ],
   ['mqtt', 'The MQTT client of `pub`, `sub` and the simulated fleet.'],
   ['pino', 'Structured logs.'],
   ['pino-pretty', 'The same logs, readable on a terminal.'],

@@ -37,12 +37,14 @@ export const packageOwners: ReadonlyMap<string, readonly string[]> = new Map([
     ],
   ],
   ['sqlite3', ['base/sqlite.ts']],
+  ['jose', ['broker/auth/json-web-keys.ts', 'broker/auth/json-web-tokens.ts']],
   ['pino', ['base/log.ts']],
   ['pino-pretty', ['base/log.ts']],
   [
     'zod',
     [
       'base/config-schema.ts',
+      'base/settings/auth.ts',
       'base/settings/core.ts',
       'base/settings/devices.ts',
       'base/settings/edge.ts',

@@ -1,5 +1,6 @@
 /** Where devices come in, and who they are. */
 import { z } from 'zod';
+import { authFields } from './auth.ts';
 import { listener } from './kinds.ts';
 
 export const mqtt = z.strictObject({
@@ -28,6 +29,16 @@ export const wss = z.strictObject({
 export const tls = z.strictObject({
   cert: z.string().default('').describe('PEM file of the certificate chain; empty: no TLS.'),
   key: z.string().default('').describe('PEM file of the private key.'),
+  ca: z
+    .string()
+    .default('')
+    .describe(
+      "PEM file of the authorities of devices' certificates, for auth.certificate; empty: none are asked for.",
+    ),
+  crl: z
+    .string()
+    .default('')
+    .describe('PEM file of the certificates that those authorities have taken back; empty: none.'),
   min_version: z
     .enum(['1.2', '1.3'])
     .default('1.3')
@@ -58,4 +69,5 @@ export const auth = z.strictObject({
       'Let devices in without a user name on any address. On loopback they always are, unless auth.users is set.',
     ),
   users: z.array(user).default([]).describe('Devices that may connect. Once set, no other may.'),
+  ...authFields,
 });

@@ -1,9 +1,62 @@
 /** Bounds that operators may set. */
 import { z } from 'zod';
+import { connectBytesMax, topicLevelsMax } from '../limits.ts';
 import { bytes, count, whole } from './kinds.ts';
 
 export const limits = z.strictObject({
   connections: count.default(10_000).describe('MQTT connections of one edge.'),
+  connections_per_address: whole
+    .min(0)
+    .default(0)
+    .describe('MQTT connections from one address (IPv6: one /64); 0 for no bound.'),
+  connecting: count
+    .default(20_000)
+    .describe('Connections that have not been let in yet; past it the oldest silent one ends.'),
+  connect_seconds: count
+    .max(300)
+    .default(10)
+    .describe('Time from the beginning of a connection to the end of its CONNECT.'),
+  connect_rate: whole
+    .min(0)
+    .default(2_000)
+    .describe('CONNECTs a second that an edge deals with, others wait; 0 for as many as it can.'),
+  connect_rate_per_address: whole
+    .min(0)
+    .default(0)
+    .describe('CONNECTs a second from one address (IPv6: one /64); 0 for no bound.'),
+  backlog: count
+    .max(65_535)
+    .default(4_096)
+    .describe('Connections that the kernel holds for one listener until they are taken.'),
+  memory_bytes: whole
+    .min(0)
+    .default(0)
+    .describe(
+      'Memory of the process near which load is shed; 0 for four fifths of what the machine or its container has.',
+    ),
+  message_rate: whole
+    .min(0)
+    .default(0)
+    .describe('Messages a second that one device is read; 0 for no bound.'),
+  byte_rate: whole
+    .min(0)
+    .default(0)
+    .describe('Bytes a second that one device is read; 0 for no bound.'),
+  topic_bytes: count
+    .max(65_535)
+    .default(65_535)
+    .describe('Bytes of a topic name or filter of a device.'),
+  topic_levels: count
+    .max(topicLevelsMax)
+    .default(topicLevelsMax)
+    .describe('Levels of a topic name or filter of a device.'),
+  filters: count.default(1_000).describe('Filters of one SUBSCRIBE or UNSUBSCRIBE.'),
+  will_bytes: whole.min(0).default(connectBytesMax).describe('Bytes of the payload of a will.'),
+  keep_alive_seconds_min: whole
+    .min(0)
+    .max(65_535)
+    .default(0)
+    .describe('Shortest keep alive that is held against a device; MQTT 5 devices are told of it.'),
   packet_bytes: bytes
     .max(16 * 1024 * 1024)
     .default(1024 * 1024)

@@ -24,6 +24,8 @@ export interface TlsFiles {
   readonly key: string;
   /** Authorities that the peer's certificate is checked by. */
   readonly ca: string;
+  /** Certificates that those have taken back. */
+  readonly crl?: string;
 }
 
 /** PEM. */
@@ -31,6 +33,7 @@ export interface TlsMaterial {
   readonly cert: Buffer | null;
   readonly key: Buffer | null;
   readonly ca: Buffer | null;
+  readonly crl: Buffer | null;
 }
 
 export interface TlsIdentityParts {
@@ -167,20 +170,22 @@ function lookAtAll(): void {
   for (const identity of open) identity.lookSoon();
 }
 
-async function read({ ca, cert, key }: TlsFiles): Promise<TlsMaterial> {
+async function read({ ca, cert, crl = '', key }: TlsFiles): Promise<TlsMaterial> {
   const contents = async (path: string) => (path === '' ? null : readFile(path));
   const authorities =
     ca === systemAuthorities ? Buffer.from(rootCertificates.join('\n')) : await contents(ca);
-  return { cert: await contents(cert), key: await contents(key), ca: authorities };
+  const own = { cert: await contents(cert), key: await contents(key) };
+  return { ...own, ca: authorities, crl: await contents(crl) };
 }
 
 /** Throws what is wrong. */
 function check(material: TlsMaterial, now: number): void {
-  const { ca, cert, key } = material;
+  const { ca, cert, crl, key } = material;
   if ((cert === null) !== (key === null)) {
     throw new Error('a certificate and its private key go together, and one of them is not set');
   }
-  createSecureContext({ ...(ca && { ca }), ...(cert && { cert }), ...(key && { key }) });
+  const own = { ...(cert && { cert }), ...(key && { key }) };
+  createSecureContext({ ...own, ...(ca && { ca }), ...(crl && { crl }) });
   // What has no certificate in it would be no authority at all, and be found out by nobody.
   if (ca !== null) new X509Certificate(ca);
   if (endOf(material) <= now) {
@@ -194,14 +199,17 @@ function endOf({ cert }: TlsMaterial): number {
 }
 
 function isSame(one: TlsMaterial, other: TlsMaterial): boolean {
-  return (['cert', 'key', 'ca'] as const).every((part) => {
+  return (['cert', 'key', 'ca', 'crl'] as const).every((part) => {
     const [mine, theirs] = [one[part], other[part]];
     return mine === null || theirs === null ? mine === theirs : mine.equals(theirs);
   });
 }
 
-function refusalText({ ca, cert, key, prefix }: TlsIdentityOptions, error: unknown): string {
-  const paths = Object.entries({ cert, key, ca })
+function refusalText(
+  { ca, cert, crl = '', key, prefix }: TlsIdentityOptions,
+  error: unknown,
+): string {
+  const paths = Object.entries({ cert, key, ca, crl })
     .filter(([, path]) => path !== '')
     .map(([name, path]) => `${prefix}${name} = "${path}"`);
   return `The TLS files ${paths.join(', ')} cannot be used: ${messageOf(error)}`;

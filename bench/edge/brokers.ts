@@ -52,6 +52,7 @@ const edgeFlags = [
   // No core takes what QoS 1 and 2 leave in the spool: it must hold a whole measurement.
   ...['--limits-spool-bytes', String(64 * 1024 ** 3)],
   ...['--limits-connections', '100000'],
+  ...['--limits-connect-rate', '0'],
 ];
 
 export function openBroker(system: System, options: BrokerOptions): Promise<RunningBroker> {

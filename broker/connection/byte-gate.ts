@@ -2,17 +2,21 @@
  * The door before CONNECT: a budget of bytes and of time, spent before anybody has said who they
  * are. The first byte tells whether this is MQTT at all.
  */
-import { connectBytesMax, connectMs } from '../../base/limits.ts';
+import { connectBytesMax } from '../../base/limits.ts';
 import type { CloseReason } from './connection-port.ts';
 import type { FrameScanner } from './frame-scanner.ts';
 import { packetTypes } from './frames.ts';
 
 export class ByteGate {
-  #timer: NodeJS.Timeout | null;
+  readonly #ms: number;
+  readonly #onTimeout: () => void;
+  #timer: NodeJS.Timeout | null = null;
   #bytes = 0;
 
-  constructor(onTimeout: () => void) {
-    this.#timer = setTimeout(onTimeout, connectMs);
+  constructor(ms: number, onTimeout: () => void) {
+    this.#ms = ms;
+    this.#onTimeout = onTimeout;
+    this.resume();
   }
 
   /** Bytes that came before the client was let through; why they end the connection, or null. */
@@ -28,6 +32,12 @@ export class ByteGate {
   judge(frame: FrameScanner): CloseReason | null {
     if (frame.type !== packetTypes.connect) return 'protocol-error';
     return frame.end - frame.start > connectBytesMax ? 'connect-too-large' : null;
+  }
+
+  /** The time begins anew. */
+  resume(): void {
+    this.close();
+    this.#timer = setTimeout(this.#onTimeout, this.#ms);
   }
 
   close(): void {

@@ -1,8 +1,11 @@
 /** What a connection asks of its surroundings, and why it may end. */
+import type { Identity } from '../../base/identity.ts';
+import type { CertificateFacts } from '../auth/authenticator.ts';
 import type { EnhancedAuthenticate } from '../authenticate.ts';
 import type { ServerTerms } from '../connect-request.ts';
 import type { Connection } from './connection.ts';
 import type { FrameScanner } from './frame-scanner.ts';
+import type { Rates } from './input-valve.ts';
 
 /** Words of logs and metrics. */
 export type CloseReason =
@@ -19,6 +22,8 @@ export type CloseReason =
   | 'payload-format-invalid'
   | 'authentication-method'
   | 'authentication-failed'
+  /** What the client had proved is worth nothing any more. */
+  | 'credentials-expired'
   | 'not-authorized'
   | 'refused'
   | 'taken-over'
@@ -28,6 +33,9 @@ export type CloseReason =
   | 'topic-alias-invalid'
   | 'topic-name-invalid'
   | 'quota-exceeded'
+  | 'too-many-filters'
+  /** Too many connections have not been let in, and it has been silent for the longest. */
+  | 'too-many-connecting'
   | 'socket-error'
   | 'overloaded'
   | 'shutting-down';
@@ -38,6 +46,8 @@ export interface FlowSink {
   frame(scanner: FrameScanner): CloseReason | null;
   /** Whether this frame must wait, because it needs the spool and the spool is behind. */
   mustWait(scanner: FrameScanner): boolean;
+  /** PUBLISH that came over this connection so far. */
+  readonly receivedCount: number;
   /** The socket takes bytes again. */
   drained(): void;
 }
@@ -89,9 +99,21 @@ export interface ConnectionOptions {
   /** "mqtt", "mqtts", "ws" or "wss". */
   readonly listener: string;
   readonly remoteAddress: string;
+  /** Of the client, verified; null for none. */
+  readonly certificate: CertificateFacts | null;
   /** What MQTT 5 clients are told. */
   readonly server: ServerTerms;
   readonly enhanced: EnhancedAuthenticate;
+  /** The client has proved itself anew; false when it may not go on as whom it proved. */
+  readonly renewed: (connection: Connection, identity: Identity) => boolean;
+  /** Filters of one packet. */
+  readonly filtersMax: number;
+  /** Time that CONNECT has. */
+  readonly connectMs: number;
+  /** Lets CONNECT in when its turn has come; it may be turned away before. */
+  readonly admitInTurn: (connection: Connection, letIn: () => void) => void;
+  /** Null for no bound. */
+  readonly rates: Rates | null;
   /** Bytes that the client has not taken past which it is not read either. */
   readonly backlogBytesMax: number;
 }

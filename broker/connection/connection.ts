@@ -12,6 +12,7 @@
 import { EventEmitter } from 'node:events';
 import type { Duplex } from 'node:stream';
 import type { FrameForm } from '../../proto/run.ts';
+import type { CertificateFacts } from '../auth/authenticator.ts';
 import type { ConnectRequest } from '../connect-request.ts';
 import type { Dialect5 } from '../mqtt5/dialect.ts';
 import { AedesLink } from './aedes-link.ts';
@@ -31,7 +32,9 @@ import { endSoftly } from './end-softly.ts';
 import { FrameScanner } from './frame-scanner.ts';
 import { packetTypes } from './frames.ts';
 import { Handshake } from './handshake.ts';
+import { InputValve } from './input-valve.ts';
 import { KeepAliveStep } from './keep-alive-step.ts';
+import { listenTo } from './listen-to.ts';
 import { Output } from './output.ts';
 import type { PendingSubscribe } from './request.ts';
 import { Turn } from './turn.ts';
@@ -39,8 +42,11 @@ import { Turn } from './turn.ts';
 export class Connection extends EventEmitter {
   readonly listener: string;
   readonly remoteAddress: string;
+  readonly certificate: CertificateFacts | null;
   /** Of Aedes. */
   client: unknown = null;
+  /** Milliseconds since the epoch at which what the client proved is over; 0 for never. */
+  expiresAt = 0;
   /** What CONNACK says of the session. */
   sessionPresent = false;
   /** Layout of PUBLISH: 4 for MQTT 3.1 and 3.1.1. */
@@ -61,9 +67,9 @@ export class Connection extends EventEmitter {
   #hasInputEnded = false;
   /** The scanner's present frame has not been dispatched. */
   #hasFrame = false;
-  #isPaused = false;
   readonly keepAlive = new KeepAliveStep();
   readonly #turn = new Turn();
+  readonly #valve: InputValve;
   #closeReason: CloseReason | null = null;
 
   constructor(socket: Duplex, hooks: ConnectionHooks, options: ConnectionOptions) {
@@ -72,6 +78,7 @@ export class Connection extends EventEmitter {
     this.#hooks = hooks;
     this.listener = options.listener;
     this.remoteAddress = options.remoteAddress;
+    this.certificate = options.certificate;
     this.#scanner = new FrameScanner(options.server.packetBytesMax);
     this.#output = new Output(socket, {
       backlogBytesMax: options.backlogBytesMax,
@@ -81,14 +88,16 @@ export class Connection extends EventEmitter {
       },
     });
     this.#handshake = new Handshake(this, options);
-    this.#control = new Control(this, hooks);
-    socket.on('data', (chunk: Buffer) => this.#take(chunk));
-    socket.on('end', () => {
-      this.#hasInputEnded = true;
-      this.goOn();
+    this.#control = new Control(this, hooks, options.filtersMax);
+    this.#valve = new InputValve(socket, options.rates, () => this.goOn());
+    listenTo(socket, {
+      take: (chunk) => this.#take(chunk),
+      inputEnded: () => {
+        this.#hasInputEnded = true;
+        this.goOn();
+      },
+      end: (reason) => this.end(reason),
     });
-    socket.on('error', () => this.end('socket-error'));
-    socket.on('close', () => this.end('closed-by-client'));
   }
 
   get destroyed(): boolean {
@@ -98,12 +107,11 @@ export class Connection extends EventEmitter {
   get isConnecting(): boolean {
     return this.#state === 'connecting';
   }
-  /** Input waits for something here, so silence is not the client's. */
+
   get isPaused(): boolean {
-    return this.#isPaused;
+    return this.#valve.isPaused;
   }
 
-  /** The SUBSCRIBE that Aedes is answering. */
   get subscribing(): PendingSubscribe | null {
     return this.#control.subscribing;
   }
@@ -145,7 +153,7 @@ export class Connection extends EventEmitter {
 
   /** The spool has room again. */
   release(): void {
-    if (this.#state === 'open' && this.#isPaused) this.#pump();
+    if (this.#state === 'open' && this.isPaused) this.#pump();
   }
 
   /** Answers CONNECT with a refusal and closes. */
@@ -210,7 +218,8 @@ export class Connection extends EventEmitter {
     if (farewell !== null) this.#output.append(farewell);
     this.#output.flush();
     this.#state = 'closed';
-    this.#handshake.close();
+    this.#handshake.end();
+    this.#valve.close();
     this.#output.discard();
     endSoftly(this.#socket);
     this.#hooks.closed(this, this.#closeReason);
@@ -241,7 +250,7 @@ export class Connection extends EventEmitter {
     const { fault } = this.#scanner;
     if (fault !== null) this.end(fault === 'too-large' ? 'packet-too-large' : 'malformed');
     else if (this.#hasInputEnded && next === 'empty') this.end('closed-by-client');
-    else this.#setPaused(next === 'held');
+    else this.#valve.pause(next === 'held');
   }
 
   /** Deals with one frame. `held` when it must wait, `empty` when there is none. */
@@ -256,35 +265,27 @@ export class Connection extends EventEmitter {
     const { start } = this.#scanner;
     const fault = this.isConnecting ? this.#handshake.take(this.#scanner) : this.#dispatch();
     this.#turn.spend(this.#scanner.end - start);
+    this.#valve.spend(this.#flow?.receivedCount ?? 0, this.#scanner.end - start);
     if (fault !== null) this.end(fault);
     return 'again';
   }
 
   #isHeld(): boolean {
     const { hasPassed, isBusy } = this.#handshake;
-    return isBusy || (this.#state === 'connecting' ? hasPassed : this.#control.isAwaiting);
-  }
-
-  #setPaused(isPaused: boolean): void {
-    if (isPaused === this.#isPaused) return;
-    this.#isPaused = isPaused;
-    if (isPaused) this.#socket.pause();
-    else this.#socket.resume();
+    return (
+      isBusy ||
+      this.#valve.isShut ||
+      (this.#state === 'connecting' ? hasPassed : this.#control.isAwaiting)
+    );
   }
 
   #dispatch(): CloseReason | null {
-    switch (this.#scanner.type) {
-      case packetTypes.publish:
-      case packetTypes.puback:
-      case packetTypes.pubrec:
-      case packetTypes.pubrel:
-      case packetTypes.pubcomp:
-        return this.#flow?.frame(this.#scanner) ?? null;
-      case packetTypes.auth:
-        return this.#handshake.reauthenticate(this.#scanner);
-      default:
-        return this.#control.take(this.#scanner);
-    }
+    const { type } = this.#scanner;
+    // PUBLISH, PUBACK, PUBREC, PUBREL and PUBCOMP follow each other.
+    const isFlow = type >= packetTypes.publish && type <= packetTypes.pubcomp;
+    if (isFlow) return this.#flow?.frame(this.#scanner) ?? null;
+    if (type === packetTypes.auth) return this.#handshake.reauthenticate(this.#scanner);
+    return this.#control.take(this.#scanner);
   }
 
   /** Moves a packet that Aedes has written whole to the output. */

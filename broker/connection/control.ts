@@ -15,11 +15,13 @@ export class Control {
   dialect: Dialect = dialect311;
   readonly #connection: Connection;
   readonly #hooks: ConnectionHooks;
+  readonly #filtersMax: number;
   #pending: PendingSubscribe | PendingUnsubscribe | null = null;
 
-  constructor(connection: Connection, hooks: ConnectionHooks) {
+  constructor(connection: Connection, hooks: ConnectionHooks, filtersMax: number) {
     this.#connection = connection;
     this.#hooks = hooks;
+    this.#filtersMax = filtersMax;
   }
 
   /** Aedes is answering, and what follows may depend on it. */
@@ -36,11 +38,11 @@ export class Control {
   take(frame: FrameScanner): CloseReason | null {
     switch (frame.type) {
       case packetTypes.subscribe: {
-        const request = this.dialect.subscribe(frame);
+        const request = this.dialect.subscribe(frame, this.#filtersMax);
         return typeof request === 'string' ? request : this.#ask(new PendingSubscribe(request));
       }
       case packetTypes.unsubscribe: {
-        const request = this.dialect.unsubscribe(frame);
+        const request = this.dialect.unsubscribe(frame, this.#filtersMax);
         if (typeof request === 'string') return request;
         const has = (filter: string) => this.#hooks.isSubscribed(this.#connection, filter);
         return this.#ask(new PendingUnsubscribe(request, has));

@@ -16,12 +16,12 @@ const plainDisconnect: DisconnectRequest = { withWill: false, sessionExpirySecon
 export const dialect311: Dialect = {
   form: 4,
 
-  subscribe(frame: FrameScanner): SubscribeRequest | CloseReason {
-    return subscribeRequest(frame) ?? 'malformed';
+  subscribe(frame: FrameScanner, filtersMax: number): SubscribeRequest | CloseReason {
+    return orReason(subscribeRequest(frame, filtersMax));
   },
 
-  unsubscribe(frame: FrameScanner): UnsubscribeRequest | CloseReason {
-    return unsubscribeRequest(frame) ?? 'malformed';
+  unsubscribe(frame: FrameScanner, filtersMax: number): UnsubscribeRequest | CloseReason {
+    return orReason(unsubscribeRequest(frame, filtersMax));
   },
 
   disconnect(frame: FrameScanner): DisconnectRequest | CloseReason {
@@ -50,3 +50,7 @@ export const dialect311: Dialect = {
 
   farewell: () => null,
 };
+
+function orReason<T extends object>(read: T | 'too-many' | null): T | CloseReason {
+  return read === 'too-many' ? 'too-many-filters' : (read ?? 'malformed');
+}

@@ -27,8 +27,8 @@ export interface Refusal {
 export interface Dialect {
   readonly form: FrameForm;
   /** These three answer why the connection must end when the packet is not sound. */
-  subscribe(frame: FrameScanner): SubscribeRequest | CloseReason;
-  unsubscribe(frame: FrameScanner): UnsubscribeRequest | CloseReason;
+  subscribe(frame: FrameScanner, filtersMax: number): SubscribeRequest | CloseReason;
+  unsubscribe(frame: FrameScanner, filtersMax: number): UnsubscribeRequest | CloseReason;
   disconnect(frame: FrameScanner): DisconnectRequest | CloseReason;
   /** From what Aedes wrote. Null where the client can't take so large a packet. */
   connack(frame311: Buffer, sessionPresent: boolean): Buffer | null;

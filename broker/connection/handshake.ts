@@ -9,7 +9,6 @@ import { bareRefusal, Dialect5 } from '../mqtt5/dialect.ts';
 import { closeReasonOf } from '../mqtt5/disconnect.ts';
 import { reasonCodes } from '../mqtt5/reason-codes.ts';
 import { ByteGate } from './byte-gate.ts';
-import { connectInTurn } from './connect-queue.ts';
 import type { Connection } from './connection.ts';
 import type { CloseReason, ConnectionOptions } from './connection-port.ts';
 import type { FrameScanner } from './frame-scanner.ts';
@@ -26,7 +25,7 @@ export class Handshake {
   constructor(connection: Connection, options: ConnectionOptions) {
     this.#connection = connection;
     this.#options = options;
-    this.#gate = new ByteGate(() => connection.end('connect-timeout'));
+    this.#gate = new ByteGate(options.connectMs, () => connection.end('connect-timeout'));
   }
 
   /** Aedes has CONNECT or is about to, and what follows waits for CONNACK. */
@@ -73,9 +72,20 @@ export class Handshake {
     this.#gate.close();
   }
 
+  /** The connection is over. */
+  end(): void {
+    this.#gate.close();
+    this.#auth?.close();
+  }
+
   #pass(frame: Buffer): void {
     this.#hasPassed = true;
-    connectInTurn(this.#connection, () => this.#connection.pass(frame));
+    // Waiting for its turn is not the client's doing, and has a bound of its own.
+    this.#gate.close();
+    this.#options.admitInTurn(this.#connection, () => {
+      this.#gate.resume();
+      this.#connection.pass(frame);
+    });
   }
 
   #takeConnect5(frame: FrameScanner): CloseReason | null {
@@ -97,7 +107,7 @@ export class Handshake {
     const { clientId, username } = dialect.request;
     this.#auth = AuthDialogue.begin(
       this.#options.enhanced,
-      { method, clientId, username },
+      { method, clientId, username, remoteAddress: connection.remoteAddress },
       {
         data: dialect.authenticationData,
         outcome: {
@@ -110,6 +120,7 @@ export class Handshake {
             connection.speak(dialect);
             this.#pass(dialect.connect311());
           },
+          renewed: (identity) => this.#options.renewed(connection, identity),
           refused: (reasonCode) => {
             const { isConnecting } = connection;
             if (isConnecting) connection.reply(dialect.refusal(reasonCode, ''));

@@ -37,7 +37,10 @@ export function isConnectSound(frame: FrameScanner): boolean {
 }
 
 /** Null when it is malformed or a filter is invalid. */
-export function subscribeRequest(frame: FrameScanner): SubscribeRequest | null {
+export function subscribeRequest(
+  frame: FrameScanner,
+  filtersMax: number,
+): SubscribeRequest | 'too-many' | null {
   if (frame.flags !== 2) return null; // [MQTT-3.8.1-1]
   const fields = new Fields(frame.buffer, frame.bodyStart, frame.end);
   const filters: RequestedFilter[] = [];
@@ -47,6 +50,7 @@ export function subscribeRequest(frame: FrameScanner): SubscribeRequest | null {
     const filter = fields.text();
     const qos = fields.byte();
     if (!fields.isWhole || qos > 2 || topicFilterFault(filter) !== null) return null;
+    if (filters.length === filtersMax) return 'too-many';
     filters.push({
       filter,
       qos: qos as Qos,
@@ -60,7 +64,10 @@ export function subscribeRequest(frame: FrameScanner): SubscribeRequest | null {
 }
 
 /** Null when it is malformed or a filter is invalid. */
-export function unsubscribeRequest(frame: FrameScanner): UnsubscribeRequest | null {
+export function unsubscribeRequest(
+  frame: FrameScanner,
+  filtersMax: number,
+): UnsubscribeRequest | 'too-many' | null {
   if (frame.flags !== 2) return null; // [MQTT-3.10.1-1]
   const fields = new Fields(frame.buffer, frame.bodyStart, frame.end);
   const filters: string[] = [];
@@ -69,6 +76,7 @@ export function unsubscribeRequest(frame: FrameScanner): UnsubscribeRequest | nu
   do {
     const filter = fields.text();
     if (!fields.isWhole || topicFilterFault(filter) !== null) return null;
+    if (filters.length === filtersMax) return 'too-many';
     filters.push(filter);
   } while (!fields.isDone);
   return { packetId, filters };

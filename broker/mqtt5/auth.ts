@@ -3,6 +3,11 @@
  * client begins anew. One step at a time: while the method thinks, `isBusy` holds the input.
  * Source: MQTT 5 sections 3.15 and 4.12.
  */
+
+import type { Identity } from '../../base/identity.ts';
+import { reauthenticateMs } from '../../base/limits.ts';
+import type { RefusalReason } from '../auth/authenticator.ts';
+import { refusalOf } from '../auth/refusals.ts';
 import type {
   AuthenticationExchange,
   AuthenticationStep,
@@ -23,8 +28,10 @@ export interface Auth {
 export interface AuthOutcome {
   /** An AUTH is due to the client. */
   answer(reasonCode: ReasonCode, data: Buffer | null): void;
-  /** The dialogue of CONNECT ended well; `username` null leaves that of CONNECT. */
-  accepted(data: Buffer | null, username: string | null): void;
+  /** The dialogue of CONNECT ended well. */
+  accepted(data: Buffer | null, identity: Identity): void;
+  /** A later dialogue ended well; false when whom it proves may not have the session. */
+  renewed(identity: Identity): boolean;
   refused(reasonCode: ReasonCode): void;
 }
 
@@ -32,6 +39,7 @@ export interface AuthClient {
   readonly method: string;
   readonly clientId: string;
   readonly username: string;
+  readonly remoteAddress: string;
 }
 
 /** What a client's AUTH says, or the reason code of what answers it. */
@@ -56,6 +64,8 @@ export class AuthDialogue {
   #exchange: AuthenticationExchange | null;
   #hasConnected = false;
   #isBusy = false;
+  /** Runs while a client that is connected authenticates anew; before, CONNECT has its own. */
+  #timer: NodeJS.Timeout | null = null;
 
   private constructor(
     enhanced: EnhancedAuthenticate,
@@ -102,7 +112,21 @@ export class AuthDialogue {
     const present = this.#exchange;
     if (reasonCode === reasonCodes.continueAuthentication) return present;
     const isAnew = reasonCode === reasonCodes.reauthenticate && present === null;
-    return isAnew ? this.#enhanced.begin(this.#client.method, this.#client) : null;
+    if (!isAnew) return null;
+    this.#timer = setTimeout(
+      () => this.#outcome.refused(reasonCodes.notAuthorized),
+      reauthenticateMs,
+    );
+    return this.#enhanced.begin(this.#client.method, this.#client);
+  }
+
+  close(): void {
+    this.#stopTimer();
+  }
+
+  #stopTimer(): void {
+    if (this.#timer !== null) clearTimeout(this.#timer);
+    this.#timer = null;
   }
 
   #step(exchange: AuthenticationExchange, data: Buffer | null): void {
@@ -124,23 +148,30 @@ export class AuthDialogue {
         this.#outcome.answer(reasonCodes.continueAuthentication, step.data);
         return;
       case 'accepted':
-        this.#accept(step.data, step.username ?? null);
+        this.#accept(step.data, step.identity);
         return;
       case 'refused':
-        this.#outcome.refused(reasonCodes.notAuthorized);
+        this.#refuse(step.reason);
         return;
       case undefined:
         this.#outcome.refused(reasonCodes.unspecifiedError);
     }
   }
 
-  #accept(data: Buffer | null, username: string | null): void {
+  #refuse(reason: RefusalReason | undefined): void {
+    const { notAuthorized } = reasonCodes;
+    this.#outcome.refused(reason === undefined ? notAuthorized : refusalOf(reason).reasonCode);
+  }
+
+  #accept(data: Buffer | null, identity: Identity): void {
     this.#exchange = null;
     if (this.#hasConnected) {
-      this.#outcome.answer(reasonCodes.success, data);
+      this.#stopTimer();
+      if (this.#outcome.renewed(identity)) this.#outcome.answer(reasonCodes.success, data);
+      else this.#outcome.refused(reasonCodes.notAuthorized);
       return;
     }
     this.#hasConnected = true;
-    this.#outcome.accepted(data, username);
+    this.#outcome.accepted(data, identity);
   }
 }

@@ -4,6 +4,7 @@
  * Source: MQTT 5 sections 3.1, 3.2 and 3.8 to 3.15.
  */
 
+import type { Identity } from '../../base/identity.ts';
 import { variableBytes, writeVariable } from '../../proto/variable-byte-integer.ts';
 import type { ConnectRequest, ServerTerms } from '../connect-request.ts';
 import type { CloseReason, ConnectionTerms } from '../connection/connection-port.ts';
@@ -23,8 +24,6 @@ const heads = {
   disconnect: 0xe0,
   auth: 0xf0,
 } as const;
-
-const nothing = Buffer.alloc(0);
 
 /** What holds where nothing is said, too: left out for a client that takes only small packets. */
 const offers: Properties = {
@@ -67,11 +66,11 @@ export class Dialect5 implements Dialect {
       clientId: connect.clientId === '' ? server.assignClientId() : connect.clientId,
       cleanStart: connect.cleanStart,
       sessionExpirySeconds: this.#bounded(properties.sessionExpiryInterval ?? 0),
-      keepAliveSeconds: boundedKeepAlive(keepAliveSeconds, server.keepAliveSecondsMax),
+      keepAliveSeconds: boundedKeepAlive(keepAliveSeconds, server),
       username: connect.username ?? '',
-      password: connect.password ?? nothing,
+      password: connect.password,
       will: connect.will,
-      isAuthenticated: properties.authenticationMethod !== undefined,
+      identity: null,
     };
   }
 
@@ -88,9 +87,9 @@ export class Dialect5 implements Dialect {
   }
 
   /** The client has proved who it is by enhanced authentication. */
-  authenticated(data: Buffer | null, username: string | null): void {
+  authenticated(data: Buffer | null, identity: Identity): void {
     this.#authenticationData = data;
-    if (username !== null) this.#request = { ...this.#request, username };
+    this.#request = { ...this.#request, identity };
   }
 
   /** The same CONNECT for Aedes. */
@@ -121,12 +120,12 @@ export class Dialect5 implements Dialect {
     return this.refusal(reasonCode, reasonString);
   }
 
-  subscribe(scanner: FrameScanner): SubscribeRequest | CloseReason {
-    return orReason(readSubscribe(scanner));
+  subscribe(scanner: FrameScanner, filtersMax: number): SubscribeRequest | CloseReason {
+    return orReason(readSubscribe(scanner, filtersMax));
   }
 
-  unsubscribe(scanner: FrameScanner): UnsubscribeRequest | CloseReason {
-    return orReason(readUnsubscribe(scanner));
+  unsubscribe(scanner: FrameScanner, filtersMax: number): UnsubscribeRequest | CloseReason {
+    return orReason(readUnsubscribe(scanner, filtersMax));
   }
 
   disconnect(scanner: FrameScanner): DisconnectRequest | CloseReason {
@@ -202,7 +201,7 @@ export class Dialect5 implements Dialect {
       properties.sessionExpiryInterval = sessionExpiryInterval;
     if (authenticationMethod !== undefined) properties.authenticationMethod = authenticationMethod;
     this.#connect = { ...this.#connect, properties, username: null, password: null, will: null };
-    this.#request = { ...this.#request, password: nothing, will: null };
+    this.#request = { ...this.#request, password: null, will: null };
     this.#authenticationData = null;
   }
 
@@ -231,11 +230,15 @@ export function bareRefusal(reasonCode: ReasonCode): Buffer {
 }
 
 function orReason<T extends object>(read: T | ReasonCode): T | CloseReason {
+  // A quota of one packet is that of its filters.
+  if (read === reasonCodes.quotaExceeded) return 'too-many-filters';
   return typeof read === 'number' ? closeReasonOf(read) : read;
 }
 
-function boundedKeepAlive(asked: number, max: number): number {
-  return max > 0 && (asked === 0 || asked > max) ? max : asked;
+function boundedKeepAlive(asked: number, server: ServerTerms): number {
+  const { keepAliveSecondsMin: min, keepAliveSecondsMax: max } = server;
+  if (max > 0 && (asked === 0 || asked > max)) return max;
+  return asked > 0 && asked < min ? min : asked;
 }
 
 function frame(first: number, fields: readonly number[], properties: Buffer): Buffer {

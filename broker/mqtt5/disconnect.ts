@@ -39,8 +39,13 @@ const farewells = new Map<CloseReason, readonly [ReasonCode, string]>([
   ['protocol-error', [reasonCodes.protocolError, 'The packet is not allowed here.']],
   ['packet-too-large', [reasonCodes.packetTooLarge, 'The packet is larger than allowed.']],
   ['not-authorized', [reasonCodes.notAuthorized, 'The client may not do that.']],
+  [
+    'credentials-expired',
+    [reasonCodes.maximumConnectTime, 'The credential has expired: connect with a new one.'],
+  ],
   ['taken-over', [reasonCodes.sessionTakenOver, 'Another connection has this identifier now.']],
   ['quota-exceeded', [reasonCodes.quotaExceeded, 'A quota of the server is used up.']],
+  ['too-many-filters', [reasonCodes.quotaExceeded, 'The packet has too many filters.']],
   ['slow-reader', [reasonCodes.quotaExceeded, 'The client did not read what was sent to it.']],
   ['keep-alive-timeout', [reasonCodes.keepAliveTimeout, 'Nothing came within the keep alive.']],
   [

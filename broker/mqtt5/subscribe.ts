@@ -17,7 +17,10 @@ import { type Properties, takeProperties } from './properties.ts';
 import { type ReasonCode, reasonCodes } from './reason-codes.ts';
 
 /** The request, or the reason code of the DISCONNECT that answers it. */
-export function readSubscribe(frame: FrameScanner): SubscribeRequest | ReasonCode {
+export function readSubscribe(
+  frame: FrameScanner,
+  filtersMax: number,
+): SubscribeRequest | ReasonCode {
   const head = readHead(frame, 'subscribe');
   if (typeof head === 'number') return head;
   const { fields, packetId, properties } = head;
@@ -29,13 +32,17 @@ export function readSubscribe(frame: FrameScanner): SubscribeRequest | ReasonCod
     if (!fields.isWhole) return reasonCodes.malformedPacket;
     const requested = requestedFilter(filter, options, identifier);
     if (typeof requested === 'number') return requested;
+    if (filters.length === filtersMax) return reasonCodes.quotaExceeded;
     filters.push(requested);
   } while (!fields.isDone);
   return { packetId, filters };
 }
 
 /** The request, or the reason code of the DISCONNECT that answers it. */
-export function readUnsubscribe(frame: FrameScanner): UnsubscribeRequest | ReasonCode {
+export function readUnsubscribe(
+  frame: FrameScanner,
+  filtersMax: number,
+): UnsubscribeRequest | ReasonCode {
   const head = readHead(frame, 'unsubscribe');
   if (typeof head === 'number') return head;
   const { fields, packetId } = head;
@@ -44,6 +51,7 @@ export function readUnsubscribe(frame: FrameScanner): UnsubscribeRequest | Reaso
     const filter = fields.text();
     const fault = fields.isWhole ? formFault(filter) : reasonCodes.malformedPacket;
     if (fault !== null) return fault;
+    if (filters.length === filtersMax) return reasonCodes.quotaExceeded;
     filters.push(filter);
   } while (!fields.isDone);
   return { packetId, filters };

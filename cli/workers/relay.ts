@@ -10,12 +10,13 @@ import { connect, createServer, type Server, type Socket } from 'node:net';
 import { join } from 'node:path';
 import type { Duplex } from 'node:stream';
 import { connectMs } from '../../base/limits.ts';
+import type { CertificateFacts } from '../../broker/auth/authenticator.ts';
 import type { Arrival, ListenerName } from '../../broker/listeners.ts';
 import type { Charge } from './messages.ts';
 import { finish, OpenStreams } from './open-streams.ts';
 
-/** Token and address take a fifth of it. */
-const preambleBytesMax = 1024;
+/** Token and address take little of it, the names of a certificate the most. */
+const preambleBytesMax = 16 * 1024;
 const backlog = 4096;
 const newline = 0x0a;
 
@@ -23,6 +24,7 @@ interface Preamble {
   readonly token: string;
   readonly listener: ListenerName;
   readonly remoteAddress: string;
+  readonly certificate: CertificateFacts | null;
 }
 
 function socketPath(folder: string, worker: number): string {
@@ -93,8 +95,8 @@ export class RelayInlet {
       socket.pause();
       socket.off('data', take).off('end', refuse).off('close', gone);
       socket.unshift(bytes.subarray(end + 1));
-      const { listener, remoteAddress } = preamble;
-      this.#options.onArrival({ socket, listener, remoteAddress });
+      const { listener, remoteAddress, certificate } = preamble;
+      this.#options.onArrival({ socket, listener, remoteAddress, certificate });
       socket.resume();
     };
     socket.on('data', take).on('end', refuse).on('close', gone).on('error', refuse);
@@ -110,9 +112,10 @@ export class RelayInlet {
 function preambleOf(line: Buffer): Preamble | null {
   try {
     const value = JSON.parse(line.toString()) as Partial<Preamble>;
-    const { token, listener, remoteAddress } = value;
+    // What the worker that read it from TLS says; the token tells that it is one.
+    const { token, listener, remoteAddress, certificate = null } = value;
     const isWhole = typeof token === 'string' && typeof remoteAddress === 'string';
-    return isWhole && isListener(listener) ? { token, listener, remoteAddress } : null;
+    return isWhole && isListener(listener) ? { token, listener, remoteAddress, certificate } : null;
   } catch {
     return null;
   }
@@ -137,7 +140,7 @@ export class RelayOutlet {
 
   /** `arrival` has unread bytes and is paused. False when the owner cannot be reached. */
   async carry(arrival: Arrival, owner: number): Promise<boolean> {
-    const { socket, listener, remoteAddress } = arrival;
+    const { socket, listener, remoteAddress, certificate } = arrival;
     this.#streams.add(socket);
     const path = socketPath(this.#charge.folder, owner);
     const relay = connect({ path, allowHalfOpen: true });
@@ -152,7 +155,7 @@ export class RelayOutlet {
       socket.destroy();
       return isConnected;
     }
-    const preamble: Preamble = { token: this.#charge.token, listener, remoteAddress };
+    const preamble: Preamble = { token: this.#charge.token, listener, remoteAddress, certificate };
     relay.write(`${JSON.stringify(preamble)}\n`);
     couple(socket, relay);
     return true;

@@ -1,9 +1,12 @@
 /** Enhanced authentication of MQTT 5 with a method of the test: sections 3.15 and 4.12. */
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
+import { plainIdentity } from '../../base/identity.ts';
 import type { AuthenticationStep, EnhancedAuthenticate } from '../../broker/authenticate.ts';
 import { bytesOf, Client5, type Packet5, told } from '../support/client-5.ts';
 import { type LocalBroker, openLocalBroker } from '../support/local-broker.ts';
+
+const proven = plainIdentity({ name: 'proven', method: 'sum' });
 
 /** "sum": the server sends a number, the client answers one more, twice. */
 const sums: EnhancedAuthenticate = {
@@ -16,7 +19,7 @@ const sums: EnhancedAuthenticate = {
         await new Promise((resolve) => setImmediate(resolve));
         if (data?.toString() === 'fail') throw new Error('the method fails');
         if (expected !== null && data?.[0] !== expected) return { kind: 'refused' };
-        if (rounds === 2) return { kind: 'accepted', data: Buffer.of(99), username: 'proven' };
+        if (rounds === 2) return { kind: 'accepted', data: Buffer.of(99), identity: proven };
         rounds++;
         expected = rounds * 10 + 1;
         return { kind: 'challenge', data: Buffer.of(rounds * 10) };

@@ -207,7 +207,7 @@ test('only workers may bring connections by relay', async () => {
   const path = join(directory, 'worker-1.sock');
   assert.equal(statSync(path).mode & 0o777, 0o600);
   const forged = { token: '0'.repeat(64), listener: 'ws', remoteAddress: '192.0.2.1:1' };
-  for (const line of [`${JSON.stringify(forged)}\n`, '{}\n', 'x'.repeat(2_000)]) {
+  for (const line of [`${JSON.stringify(forged)}\n`, '{}\n', 'x'.repeat(20_000)]) {
     const socket = connect(path);
     socket.on('error', () => {});
     const closed = new Promise((resolve) => socket.once('close', resolve));

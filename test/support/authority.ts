@@ -47,4 +47,23 @@ export class TestAuthority {
     run(['x509', '-req', '-in', at('csr'), ...signed, '-days', days, '-out', at('pem')]);
     return { cert: at('pem'), key: at('key'), ca: this.ca };
   }
+
+  /** The list of what it has taken back. */
+  revoke(issued: readonly IssuedFiles[]): string {
+    const at = (name: string) => join(this.#folder, name);
+    const settings = ['database = index', 'crlnumber = number', 'default_crl_days = 2'];
+    const own = settings.map((line) =>
+      line.replace(/= (index|number)/, (_, name) => `= ${at(name)}`),
+    );
+    writeFileSync(
+      at('ca.cnf'),
+      `[ca]\ndefault_ca = own\n[own]\ndefault_md = sha256\n${own.join('\n')}\n`,
+    );
+    writeFileSync(at('index'), '');
+    writeFileSync(at('number'), '01\n');
+    const ca = ['ca', '-config', at('ca.cnf'), '-keyfile', this.#key, '-cert', this.ca];
+    for (const { cert } of issued) run([...ca, '-revoke', cert]);
+    run([...ca, '-gencrl', '-out', at('crl.pem')]);
+    return at('crl.pem');
+  }
 }

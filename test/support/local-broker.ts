@@ -11,6 +11,7 @@ import type { Publication } from '../../base/publication.ts';
 import { Spool } from '../../bridge/spool.ts';
 import { type EnhancedAuthenticate, noEnhancedAuthenticate } from '../../broker/authenticate.ts';
 import { DeviceBroker } from '../../broker/device-broker.ts';
+import type { OpenDoors } from '../../broker/listeners.ts';
 
 export interface LocalBroker {
   readonly broker: DeviceBroker;
@@ -36,6 +37,7 @@ export async function openLocalBroker(
   settings: Settings = {},
   data?: string,
   enhancedAuthenticate: EnhancedAuthenticate = noEnhancedAuthenticate,
+  openDoors?: OpenDoors,
 ): Promise<LocalBroker> {
   const folder = data ?? (await mkdtemp(join(tmpdir(), 'trunkline-broker-')));
   const config = configSchema.parse({
@@ -81,7 +83,7 @@ export async function openLocalBroker(
     config,
   );
   try {
-    await broker.listen();
+    await broker.listen(openDoors);
   } catch (error) {
     await broker.close();
     await spool.close();

@@ -66,16 +66,23 @@ beforeEach(() => {
   connection = new Connection(socket, hooks, {
     listener: 'mqtt',
     remoteAddress: '',
+    certificate: null,
     server: {
       packetBytesMax: 1_000_000,
       receiveMaximum: 1_000,
       topicAliasMaximum: 0,
       sessionExpirySecondsMax: 60,
+      keepAliveSecondsMin: 0,
       keepAliveSecondsMax: 0,
       responseInformation: '',
       assignClientId: () => 'assigned',
     },
     enhanced: noEnhancedAuthenticate,
+    renewed: () => true,
+    rates: null,
+    filtersMax: 100,
+    connectMs: 10_000,
+    admitInTurn: (_one, letIn) => setImmediate(letIn),
     backlogBytesMax: 20_000,
   });
   taken = 0;
@@ -88,6 +95,7 @@ const answering: FlowSink = {
     return null;
   },
   mustWait: () => false,
+  receivedCount: 0,
   drained: () => {},
 };
 

@@ -28,7 +28,9 @@ const will = {
   properties: { willDelayInterval: 9, messageExpiryInterval: 5, contentType: 'c' },
 };
 
-const samples: readonly [(scanner: FrameScanner) => unknown, Buffer][] = [
+const filtersMax = 100;
+
+const samples: readonly [(scanner: FrameScanner, filtersMax: number) => unknown, Buffer][] = [
   [
     readConnect,
     generated({
@@ -57,7 +59,7 @@ const samples: readonly [(scanner: FrameScanner) => unknown, Buffer][] = [
 
 test('CONNECT is read with all its fields', () => {
   const [read, bytes] = samples[0] as (typeof samples)[0];
-  const connect = read(frame(bytes)) as Connect5;
+  const connect = read(frame(bytes), filtersMax) as Connect5;
   const { properties, will: given, ...rest } = connect;
   assert.deepEqual(rest, {
     ...{ clientId: 'c', cleanStart: true, keepAliveSeconds: 9 },
@@ -107,7 +109,7 @@ test('a packet with any of its bytes changed, added or cut off is read or refuse
         body,
         extra,
       ]);
-      const found = read(frame(changed));
+      const found = read(frame(changed), filtersMax);
       if (typeof found === 'number') assert.equal(typeof closeReasonOf(found as 0x81), 'string');
       else assert.equal(typeof found, 'object');
     }),
