@@ -8,6 +8,7 @@ import { core, gateway, http, nats, trunk } from './settings/core.ts';
 import { auth, mqtt, mqtt5, mqtts, tls, ws, wss } from './settings/devices.ts';
 import { edge } from './settings/edge.ts';
 import { limits } from './settings/limits.ts';
+import { rights } from './settings/rights.ts';
 
 const log = z.strictObject({
   level: z
@@ -35,6 +36,7 @@ const sections = {
   auth,
   jwt,
   auth_http: authHttp,
+  rights,
   log,
   limits,
 };
@@ -56,6 +58,7 @@ export const configSchema = z.strictObject({
   auth: auth.prefault({}),
   jwt: jwt.prefault({}),
   auth_http: authHttp.prefault({}),
+  rights: rights.prefault({}),
   log: log.prefault({}),
   limits: limits.prefault({}),
 });
@@ -100,9 +103,16 @@ function settingOf(path: string, description: string, defaultValue: unknown): Se
   };
 }
 
+const tableLists = new Set([
+  'auth.users',
+  'auth.scram_users',
+  'edge.foreign',
+  'rights.role',
+  'rights.rule',
+]);
+
 function kindOf(path: string, value: unknown): Setting['kind'] {
-  if (path === 'auth.users' || path === 'auth.scram_users' || path === 'edge.foreign')
-    return 'table-list';
+  if (tableLists.has(path)) return 'table-list';
   if (Array.isArray(value)) return 'list';
   if (typeof value === 'number') return 'number';
   if (typeof value === 'boolean') return 'boolean';

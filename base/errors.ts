@@ -23,6 +23,8 @@ export type ErrorCode =
   | 'command-refused'
   | 'rules-invalid'
   | 'rules-conflict'
+  | 'device-invalid'
+  | 'device-exists'
   | 'topic-invalid'
   | 'filter-invalid'
   | 'message-too-large'

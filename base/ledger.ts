@@ -25,6 +25,7 @@ export type DroppedReason =
   | 'expired'
   | 'packet-too-large'
   | 'hop-limit'
+  | 'not-authorized'
   | 'gateway-slow';
 
 /** Why a retained message is not kept, though its topic has no newer one. Its deliveries are counted

@@ -139,7 +139,7 @@ export class Admission {
       principal,
       session: opened.session,
     });
-    const hasWillChanged = await this.#parts.wills.replace(clientId, connection, request.will);
+    const hasWillChanged = await this.#parts.wills.replace(principal, connection, request.will);
     // What CONNACK says of the session must hold after a crash too, and so must the will.
     if (hasWillChanged || !opened.isDurable) await this.#parts.store.commit();
     return 0;
@@ -179,6 +179,7 @@ export class Admission {
     const { name, tenant } = principal.identity;
     const isSame = name === identity.name && tenant === identity.tenant;
     if (settled.kind !== 'accepted' || !isSame) return false;
+    this.#parts.authorize.become(principal, identity);
     connection.expiresAt = identity.expiresAt;
     return true;
   }
@@ -251,10 +252,15 @@ export class Admission {
       return null;
     }
     const { identity } = verdict;
-    const principal: Principal = { clientId, username: identity.username, identity };
+    const { authorize, log } = this.#parts;
+    const principal = authorize.principal(clientId, identity);
     connection.expiresAt = identity.expiresAt;
+    if (will === null) return principal;
     // A will is a publish: it is checked like one.
-    if (will === null || this.#parts.authorize(principal, 'publish', will.topic)) return principal;
+    const { isAllowed, reason, rule } = authorize.will(principal.subject, will);
+    if (isAllowed) return principal;
+    const { topic } = will;
+    log.info({ client_id: clientId, topic, reason, rule }, 'will refused, not authorized');
     this.refuse(connection, { reason: 'will-invalid', clientId }, willNotAuthorized);
     return null;
   }

@@ -1,14 +1,18 @@
 /** The parts of an edge's broker, joined in the order in which a publication meets them. */
 import type { Config } from '../base/config.ts';
+import { Rights } from '../base/rights/rights.ts';
 import { Acceptance } from './acceptance.ts';
 import { Admission } from './admission.ts';
-import { authorize } from './authorize.ts';
+import { registeredOf } from './auth/registered-devices.ts';
+import { Authorize } from './authorize.ts';
 import { registerGauges } from './broker-gauges.ts';
-import type { DeviceBrokerParts } from './device-broker.ts';
+import type { DeviceBrokerParts } from './device-broker-parts.ts';
 import { Downlink } from './downlink.ts';
 import { joinGuards } from './guards.ts';
 import { Parking } from './parking.ts';
+import { followRegistry } from './registry-changes.ts';
 import { RetainedReplays } from './retained-replays.ts';
+import { Revocation } from './revocation.ts';
 import { Retained } from './routing/retained.ts';
 import { Router } from './routing/router.ts';
 import { SessionFeed } from './session-events.ts';
@@ -46,8 +50,10 @@ export function joinParts(parts: DeviceBrokerParts, options: BrokerPartsOptions)
   );
   const acceptance = new Acceptance(common);
   const feed = new SessionFeed(clock, sessions, sessionListener);
-  const wills = new Wills({ ...common, acceptance, uplink });
-  const guards = joinGuards(parts, config, (connection, reason, refusal) => {
+  const authorize = new Authorize(parts.rights ?? new Rights(config.rights));
+  const wills = new Wills({ ...common, acceptance, uplink, authorize });
+  const registered = registeredOf(parts.knownDevices);
+  const guards = joinGuards({ ...parts, registered }, config, (connection, reason, refusal) => {
     const clientId = connection.request?.clientId ?? '';
     admission.refuse(connection, { reason, clientId }, refusal);
   });
@@ -66,19 +72,15 @@ export function joinParts(parts: DeviceBrokerParts, options: BrokerPartsOptions)
   });
   const subscriptions = new Subscriptions({
     ...{ ...common, replays, limitBook },
-    authorize,
     limits: config.limits,
     admission,
     onChanged: (session) => feed.changed(session),
   });
+  const revocation = new Revocation({ ...common, metrics, authorize, sessions, subscriptions });
+  for (const one of registered) followRegistry(one, { log, sessions, revocation });
   const downlink = new Downlink({ ...common, acceptance });
-  registerGauges(metrics, {
-    sessions,
-    router,
-    retained,
-    parking,
-    connectionCount: options.connectionCount,
-  });
+  const { connectionCount } = options;
+  registerGauges(metrics, { sessions, router, retained, parking, connectionCount });
   return {
     retained,
     parking,
@@ -91,6 +93,7 @@ export function joinParts(parts: DeviceBrokerParts, options: BrokerPartsOptions)
     admission,
     replays,
     subscriptions,
+    revocation,
     downlink,
   };
 }

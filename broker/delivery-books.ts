@@ -72,6 +72,11 @@ export class DeliveryBooks implements DeliverySums {
     this.drop(delivery, 'session-ended', packetId);
   }
 
+  /** The client may not have it any more; of a shared subscription another may. */
+  withhold(delivery: Delivery): void {
+    if (delivery.owner?.passOn(delivery) !== true) this.drop(delivery, 'not-authorized');
+  }
+
   /** QoS 2 is about to leave: written down, so that a crash does not double it. */
   launched(packetId: number, delivery: Delivery): void {
     const { journal } = this.#parts;

@@ -65,6 +65,20 @@ export class DeliveryQueue {
     return this.#queue.take();
   }
 
+  /** Takes out what must not reach the client; what is to be read back is looked at then. */
+  removeTopics(
+    isRemoved: (topic: string) => boolean,
+    onRemoved: (delivery: Delivery) => void,
+  ): void {
+    const removed: Delivery[] = [];
+    this.#queue.removeWhere((delivery) => {
+      if (delivery.publication === null || !isRemoved(delivery.publication.topic)) return 'keep';
+      removed.push(delivery);
+      return 'remove';
+    });
+    for (const delivery of removed) onRemoved(delivery);
+  }
+
   /** Offers what waits for the owner, in order, as long as it is taken; false when it was not. */
   handOver(owner: DeliveryOwner, take: (delivery: Delivery) => boolean): boolean {
     let isAll = true;

@@ -4,27 +4,23 @@
  */
 import { join } from 'node:path';
 import { type Duplex, duplexPair } from 'node:stream';
-import type { Clock } from '../base/clock.ts';
 import type { Config } from '../base/config.ts';
-import type { Ledger } from '../base/ledger.ts';
-import type { Logger } from '../base/log.ts';
-import type { CounterFamily, Metrics } from '../base/metrics.ts';
+import type { CounterFamily } from '../base/metrics.ts';
 import type { TlsIdentity } from '../base/tls/tls-identity.ts';
 import { AedesHost } from './aedes-host.ts';
-import type { Authenticator } from './auth/authenticator.ts';
-import type { EnhancedAuthenticate } from './authenticate.ts';
 import { type BrokerParts, joinParts } from './broker-parts.ts';
 import { type ServerTerms, serverTerms } from './connect-request.ts';
 import { Connection } from './connection/connection.ts';
 import type { CloseReason, ConnectionHooks } from './connection/connection-port.ts';
 import { type ConnectionBounds, connectionBounds, limitOf } from './connection-bounds.ts';
 import { ConnectionSweep } from './connection-sweep.ts';
+import type { DeviceBrokerParts } from './device-broker-parts.ts';
 import { openDeviceTls } from './device-tls.ts';
 import { hostHooks } from './host-hooks.ts';
 import { Inbox } from './inbox.ts';
 import { type InboxParts, inboxParts } from './inbox-parts.ts';
 import { type Arrival, type Doors, innerListener, Listeners, type OpenDoors } from './listeners.ts';
-import type { LocalDelivery, MessageLog, SessionListener, Uplink } from './ports.ts';
+import type { LocalDelivery } from './ports.ts';
 import { recover } from './recovery.ts';
 import { StateStore } from './store/state-store.ts';
 
@@ -32,22 +28,6 @@ const sweepMs = 1_000;
 
 interface InnerArrival extends Omit<Arrival, 'listener'> {
   readonly listener: typeof innerListener;
-}
-
-export interface DeviceBrokerParts {
-  readonly log: Logger;
-  readonly metrics: Metrics;
-  readonly ledger: Ledger;
-  readonly clock: Clock;
-  readonly messageLog: MessageLog;
-  readonly uplink: Uplink;
-  readonly sessionListener: SessionListener;
-  /** Methods of enhanced authentication; none when it is left out. */
-  readonly enhancedAuthenticate?: EnhancedAuthenticate;
-  /** Asked before those that the configuration names. */
-  readonly authenticators?: readonly Authenticator[];
-  /** Names clients that leave it to the server. */
-  readonly assignClientId?: () => string;
 }
 
 export class DeviceBroker {
@@ -226,7 +206,8 @@ export class DeviceBroker {
         attach: (connection) => this.#attach(connection),
       }),
     );
-    this.#stops = [clock.every(sweepMs, () => this.#sweep()), this.#joined.feed.start()];
+    const { feed, revocation } = this.#joined;
+    this.#stops = [clock.every(sweepMs, () => this.#sweep()), feed.start(), revocation.start()];
   }
 
   #arrive({ socket, listener, remoteAddress, certificate }: Arrival | InnerArrival): void {
@@ -261,6 +242,7 @@ export class DeviceBroker {
     if (admitted === undefined) return;
     const { session, principal } = admitted;
     const inbox = new Inbox(this.#inboxParts, { session, connection, principal });
+    this.#joined.revocation.attached(session, principal);
     session.attach(connection);
     this.#joined.replays.resume(session);
     this.#joined.feed.changed(session);

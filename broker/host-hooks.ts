@@ -26,7 +26,7 @@ export function hostHooks(parts: HostHookParts): HostHooks {
       const requested = subscribing?.of(filter);
       if (subscribing === null || requested === undefined) return false;
       const reasonCode = await subscriptions.grant(connection, requested);
-      if (reasonCode >= failure) subscribing.refuse(filter, reasonCode);
+      if (reasonCode !== requested.qos) subscribing.answer(filter, reasonCode);
       return reasonCode < failure;
     },
     granted: (connection, filters) => subscriptions.granted(connection, filters),

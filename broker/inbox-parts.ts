@@ -1,8 +1,8 @@
 /** What the inboxes of all clients share. */
 import type { Clock } from '../base/clock.ts';
 import type { Ledger } from '../base/ledger.ts';
+import type { Logger } from '../base/log.ts';
 import type { Acceptance } from './acceptance.ts';
-import { type Authorize, authorize } from './authorize.ts';
 import type { BrokerParts } from './broker-parts.ts';
 import type { LimitName } from './limit-book.ts';
 import type { Uplink } from './ports.ts';
@@ -10,12 +10,12 @@ import type { Router } from './routing/router.ts';
 import type { TopicBounds } from './topic-bounds.ts';
 
 export interface InboxParts {
+  readonly log: Logger;
   readonly clock: Clock;
   readonly ledger: Ledger;
   readonly acceptance: Acceptance;
   readonly router: Router;
   readonly uplink: Uplink;
-  readonly authorize: Authorize;
   readonly limits: InboxLimits;
   readonly onLimit: (limit: LimitName, clientId: string) => void;
   /** Memory is short: publishers wait. */
@@ -29,13 +29,13 @@ export interface InboxLimits extends TopicBounds {
 }
 
 export function inboxParts(
-  outer: Pick<InboxParts, 'clock' | 'ledger' | 'uplink'>,
+  outer: Pick<InboxParts, 'log' | 'clock' | 'ledger' | 'uplink'>,
   { acceptance, router, limitBook, memory }: BrokerParts,
   limits: InboxLimits,
 ): InboxParts {
-  const { clock, ledger, uplink } = outer;
+  const { log, clock, ledger, uplink } = outer;
   return {
-    ...{ clock, ledger, acceptance, router, uplink, authorize, limits },
+    ...{ log, clock, ledger, acceptance, router, uplink, limits },
     onLimit: (limit, clientId) => limitBook.met(limit, { client_id: clientId }),
     isShort: () => memory.pressure === 'holding',
   };

@@ -28,6 +28,8 @@ export class Inbox implements FlowSink {
   /** Publications of QoS 0 that take the durable path and are not through it. */
   #slowCount = 0;
   readonly #window: ReceiveWindow;
+  readonly #principal: Principal;
+  #hasLogged = false;
   /** When the present frames came. */
   #now = 0;
   readonly #receivedBefore: number;
@@ -40,13 +42,13 @@ export class Inbox implements FlowSink {
     this.#session = who.session;
     this.#receivedBefore = who.session.receivedCount;
     this.#connection = who.connection;
-    const { clock, ledger, authorize, limits } = parts;
+    const { clock, ledger, limits } = parts;
+    this.#principal = who.principal;
     this.#window = new ReceiveWindow(who.session, who.connection, limits.receive_maximum);
     const form = who.connection.version;
-    const isAllowed = (topic: string) => authorize(who.principal, 'publish', topic);
     this.#reader = new PublishReader(
       {
-        ...{ clock, ledger, isAllowed, bounds: limits },
+        ...{ clock, ledger, principal: who.principal, bounds: limits },
         onLimit: (limit) => parts.onLimit(limit, who.session.clientId),
       },
       { form, aliasesMax: limits.topic_aliases },
@@ -183,7 +185,7 @@ export class Inbox implements FlowSink {
   }
 
   #takeOne({ publication, packetId, isAllowed }: Published): CloseReason | null {
-    if (!isAllowed) return this.#refuse(publication.qos, packetId);
+    if (!isAllowed) return this.#refuse(publication, packetId);
     this.#session.receivedCount++;
     switch (publication.qos) {
       case 0:
@@ -198,8 +200,15 @@ export class Inbox implements FlowSink {
 
   /** MQTT 5 has a reason code for it; before, there is only the end of the connection, or an
    * acknowledgement that would say it was kept. */
-  #refuse(qos: Qos, packetId: number): CloseReason | null {
+  #refuse({ topic, qos, retain }: Publication, packetId: number): CloseReason | null {
     this.#parts.ledger.refused('not-authorized');
+    // Once a connection; the counter has the others.
+    if (!this.#hasLogged) {
+      this.#hasLogged = true;
+      const { reason, rule } = this.#principal.grants.publish(topic, { qos, retain, will: false });
+      const fields = { client_id: this.#session.clientId, topic, qos, retain, reason, rule };
+      this.#parts.log.info(fields, 'publication refused, not authorized');
+    }
     if (this.#connection.version === 4) return 'not-authorized';
     if (qos === 0) return null;
     const head = qos === 1 ? ackHeads.puback : ackHeads.pubrec;

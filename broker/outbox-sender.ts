@@ -32,6 +32,8 @@ export class OutboxSender {
   /** A connection has come and what was in flight has not been sent on it. */
   #needsResume = false;
   #isAbandoned = false;
+  /** Null when all that waits may leave; for as long as something of before a change of rights does. */
+  #receives: ((topic: string) => boolean) | null = null;
   /** Goes on with sending again; there may be room. */
   #endWait: () => void = () => {};
 
@@ -83,6 +85,11 @@ export class OutboxSender {
     this.#onSent();
   }
 
+  /** What waits and is in flight goes on only with these topics. */
+  restrict(receives: (topic: string) => boolean): void {
+    this.#receives = receives;
+  }
+
   /** What is being read is dropped when it comes. */
   abandon(): void {
     this.#isAbandoned = true;
@@ -125,6 +132,7 @@ export class OutboxSender {
     for (;;) {
       const sink = this.#sink;
       const delivery = this.#queue.peek();
+      if (delivery === undefined && this.#inflight.size === 0) this.#receives = null;
       if (delivery === undefined || sink === null || !this.#hasRoom(sink)) return true;
       if (delivery.publication === null || this.#writesDown(delivery)) return false;
       this.#queue.take();
@@ -152,11 +160,13 @@ export class OutboxSender {
       for (const delivery of loaded) this.#books.giveUp(delivery);
       return;
     }
-    const launched = loaded.map((delivery) => {
-      const packetId = this.#inflight.launch(delivery);
-      if (delivery.qos === 2) this.#books.launched(packetId, delivery);
-      return { packetId, delivery };
-    });
+    const launched = loaded
+      .filter((one) => this.#isLeaving(one))
+      .map((delivery) => {
+        const packetId = this.#inflight.launch(delivery);
+        if (delivery.qos === 2) this.#books.launched(packetId, delivery);
+        return { packetId, delivery };
+      });
     const noted = loaded.find((delivery) => this.#writesDown(delivery));
     if (noted !== undefined) await (this.#parts.journal ?? noted.owner)?.commit();
     // After a reconnect in between they go out with what else is in flight.
@@ -164,6 +174,18 @@ export class OutboxSender {
     for (const { packetId, delivery } of launched) {
       if (this.#inflight.has(packetId)) this.#write(delivery, { packetId, dup: false });
     }
+  }
+
+  /** False when it was withheld. */
+  #isLeaving(delivery: Delivery): boolean {
+    if (this.#isReceivable(delivery)) return true;
+    this.#books.withhold(delivery);
+    return false;
+  }
+
+  #isReceivable({ publication }: Delivery): boolean {
+    const receives = this.#receives;
+    return receives === null || publication === null || receives(publication.topic);
   }
 
   async #resume(sink: FrameSink): Promise<void> {
@@ -184,19 +206,36 @@ export class OutboxSender {
     for (const [packetId, inflight] of this.#inflight.entries()) {
       const { delivery } = inflight;
       const isWhole = inflight.isReleased || delivery === null;
-      if (!isWhole) await this.#roomBeside(sent, sink);
-      const loaded = isWhole ? null : await this.#queue.load(delivery);
+      const loaded = isWhole ? null : await this.#loadBeside(sent, { delivery, sink });
       if (this.#sink !== sink) return;
       // A late acknowledgement may have come meanwhile.
       if (this.#inflight.get(packetId) !== inflight) continue;
       if (inflight.isReleased) sink.send(ackFrame(ackHeads.pubrel, packetId));
       else if (loaded === null) this.#lose(delivery, packetId);
-      // [MQTT-3.3.1-1] a PUBLISH that may have been sent before carries DUP.
-      else {
-        this.#write(loaded, { packetId, dup: true });
+      else if (this.#isResent(sink, packetId, { inflight, loaded }))
         sent.push([packetId, inflight]);
-      }
     }
+  }
+
+  /** False when it was taken back. */
+  #isResent(
+    sink: FrameSink,
+    packetId: number,
+    { inflight, loaded }: { readonly inflight: Inflight; readonly loaded: Delivery },
+  ): boolean {
+    const isReceivable = this.#isReceivable(loaded);
+    // [MQTT-3.3.1-1] a PUBLISH that may have been sent before carries DUP.
+    if (isReceivable) this.#write(loaded, { packetId, dup: true });
+    else this.#takeBack(sink, packetId, inflight);
+    return isReceivable;
+  }
+
+  async #loadBeside(
+    sent: readonly [number, Inflight][],
+    { delivery, sink }: { readonly delivery: Delivery; readonly sink: FrameSink },
+  ): Promise<Delivery | null> {
+    await this.#roomBeside(sent, sink);
+    return this.#queue.load(delivery);
   }
 
   /** Resolves when the client takes another PUBLISH beside these [MQTT-3.3.4-9], or is gone: it may
@@ -209,6 +248,20 @@ export class OutboxSender {
         this.#endWait = resolve;
       });
     }
+  }
+
+  /** It may have reached the client before: of QoS 2 the handshake has to end, or the identifier would
+   * stand for it there for ever. */
+  #takeBack(sink: FrameSink, packetId: number, inflight: Inflight): void {
+    const { delivery } = inflight;
+    if (inflight.qos === 2) {
+      inflight.isReleased = true;
+      this.#parts.journal?.released(packetId, delivery?.sequence ?? 0, delivery?.owner?.name);
+      sink.send(ackFrame(ackHeads.pubrel, packetId));
+      return;
+    }
+    this.#inflight.release(packetId);
+    this.#books.drop(delivery, 'not-authorized', packetId);
   }
 
   #lose(delivery: Delivery | null, packetId: number): void {

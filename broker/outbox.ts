@@ -116,6 +116,18 @@ export class Outbox {
     return this.isConnected && !this.isCrowded && this.queuedCount * 2 <= this.#sender.windowSize;
   }
 
+  /** Rights have changed: of what was meant for the session before, only these topics may reach it. */
+  restrict(receives: (topic: string) => boolean): void {
+    if (this.#sender.isClear && this.queuedCount + this.#inflight.size === 0) return;
+    this.#sender.restrict(receives);
+    this.#takeRunsApart();
+    this.#queue.removeTopics(
+      (topic) => !receives(topic),
+      (delivery) => this.#books.withhold(delivery),
+    );
+    this.pump();
+  }
+
   /** Resolves when something was sent and it is not crowded (any more), also because the connection
    * is gone. */
   room(): Promise<void> {

@@ -10,6 +10,7 @@ import type { Publication, Qos } from '../base/publication.ts';
 import { topicNameFault } from '../base/topic.ts';
 import type { FrameForm } from '../proto/run.ts';
 import { readVariable, variableBytes } from '../proto/variable-byte-integer.ts';
+import type { Principal } from './authorize.ts';
 import type { CloseReason } from './connection/connection-port.ts';
 import type { FrameScanner } from './connection/frame-scanner.ts';
 import {
@@ -31,7 +32,7 @@ export interface Published {
 export interface PublishReaderParts {
   readonly clock: Clock;
   readonly ledger: Ledger;
-  readonly isAllowed: (topic: string) => boolean;
+  readonly principal: Principal;
   readonly bounds: TopicBounds;
   readonly onLimit: (limit: keyof TopicBounds) => void;
 }
@@ -77,10 +78,11 @@ export class PublishReader {
     return topicEnd > end ? null : this.#topics.find(buffer, bodyStart, topicEnd);
   }
 
-  /** Whether there is nothing special about it: sound, not retained, without properties. */
+  /** Whether there is nothing special about it: sound, allowed, not retained, without properties. */
   isPlain({ buffer, bodyStart, end, flags }: FrameScanner, topic: KnownTopic): boolean {
     const qos = (flags >> 1) & 3;
     if ((flags & 1) !== 0 || qos === 3 || flags === 8) return false;
+    if (qos > topic.qosMax || topic.grants !== this.#parts.principal.grants) return false;
     let at = bodyStart + topic.encoded.length;
     if (qos > 0) {
       if (at + 2 > end || (buffer[at] === 0 && buffer[at + 1] === 0)) return false;
@@ -99,19 +101,22 @@ export class PublishReader {
     const { properties, payloadStart } = rest;
     const topic = this.#topic(buffer, head, properties.topicAlias);
     if (typeof topic !== 'string') return topic.fault;
-    const isAllowed = this.#parts.isAllowed(topic);
-    if (isAllowed && head.topicEnd > head.topicStart) {
-      this.#topics.add(topic, buffer, bodyStart, head.topicEnd);
+    const { grants } = this.#parts.principal;
+    const { plain: qosMax, retained } = grants.topicRights(topic);
+    const isRetained = (flags & 1) !== 0;
+    if (qosMax >= 0 && head.topicEnd > head.topicStart) {
+      this.#topics.add({ name: topic, qosMax, grants }, buffer, bodyStart, head.topicEnd);
     }
     const publication: Publication = {
       topic,
       payload: buffer.subarray(payloadStart, end),
       qos: head.qos,
-      retain: (flags & 1) !== 0,
+      retain: isRetained,
       properties: storedProperties(properties.kept, properties.messageExpiry),
       acceptedAt: this.#parts.clock.now(),
       origin: '',
     };
+    const isAllowed = head.qos <= (isRetained ? retained : qosMax);
     return { publication, packetId: head.packetId, isAllowed };
   }
 

@@ -6,6 +6,7 @@
 import type { Limits } from '../base/config.ts';
 import type { Qos } from '../base/publication.ts';
 import { type Session as SessionFact, SessionState } from '../proto/gen/trunkline/v1/session.ts';
+import type { Principal } from './authorize.ts';
 import type { Will } from './connect-request.ts';
 import type { Connection } from './connection/connection.ts';
 import type { CloseReason, Traffic } from './connection/connection-port.ts';
@@ -83,6 +84,8 @@ export class Session {
   /** Of a kept session: those whose PUBREL came and is not durable. */
   readonly releasing = new Set<number>();
   connection: Connection | null = null;
+  /** Who holds it or held it last; null before somebody did in this run. */
+  principal: Principal | null = null;
   facts: ConnectionFacts = noConnection;
   /** Of the present or last connection. */
   protocolVersion: 3 | 4 | 5 = 4;

@@ -6,9 +6,10 @@
 
 import type { Limits } from '../base/config.ts';
 import type { Logger } from '../base/log.ts';
+import type { Qos } from '../base/publication.ts';
 import { parseShare } from '../base/topic.ts';
 import type { Admission, Admitted } from './admission.ts';
-import type { Authorize } from './authorize.ts';
+import type { Principal } from './authorize.ts';
 import type { Connection } from './connection/connection.ts';
 import type { RequestedFilter } from './connection/request.ts';
 import type { LimitBook } from './limit-book.ts';
@@ -23,7 +24,6 @@ import { topicBoundPast } from './topic-bounds.ts';
 export interface SubscriptionsParts {
   readonly log: Logger;
   readonly limits: Limits;
-  readonly authorize: Authorize;
   readonly admission: Admission;
   readonly messageLog: MessageLog;
   readonly store: StateStore;
@@ -44,9 +44,10 @@ export class Subscriptions {
   async grant(connection: Connection, requested: RequestedFilter): Promise<number> {
     const admitted = this.#parts.admission.of(connection);
     if (admitted === undefined) return reasonCodes.unspecifiedError;
-    const { filter, qos, noLocal, retainAsPublished, identifier } = requested;
-    const refusal = this.#refusal(admitted, requested, unsharedOf(filter));
-    if (refusal !== null) return refusal;
+    const { filter, noLocal, retainAsPublished, identifier } = requested;
+    const answer = this.#answer(admitted, requested);
+    if (answer >= failure) return answer;
+    const qos = answer as Qos;
     const { session } = admitted;
     const present = session.subscriptions.get(filter);
     // Nothing was owed with QoS 0: what was delivered so is not to come again.
@@ -86,48 +87,82 @@ export class Subscriptions {
 
   async revoke(connection: Connection, filters: readonly string[]): Promise<void> {
     const session = this.#parts.admission.of(connection)?.session;
-    for (const filter of filters) {
-      if (session?.identity.isKept)
-        this.#parts.store.subscriptions.delete([session.clientId, filter]);
-    }
+    if (session !== undefined) this.#forget(session, filters);
     this.revoked(connection, filters);
     await this.#parts.store.commit();
+  }
+
+  /** Takes back what the rules of now do not grant, and lowers what they grant at a lower QoS.
+   * Answers the filters that are gone. */
+  recheck(session: Session, { grants, clientId }: Principal): readonly string[] {
+    const gone: string[] = [];
+    for (const [filter, granted] of [...session.subscriptions]) {
+      const { isAllowed, qos, rule } = grants.subscribe(unsharedOf(filter), granted.qos);
+      if (!isAllowed) {
+        gone.push(filter);
+        this.#parts.log.info({ client_id: clientId, filter, rule }, 'subscription taken back');
+      } else if (qos < granted.qos) {
+        const lower = { ...granted, qos };
+        session.subscriptions.set(filter, lower);
+        void this.#parts.router.subscribe(session, filter, lower);
+        if (session.identity.isKept) this.save(session, filter);
+      }
+    }
+    this.#forget(session, gone);
+    this.#remove(session, gone);
+    if (gone.length > 0) this.#parts.onChanged(session);
+    return gone;
   }
 
   revoked(connection: Connection, filters: readonly string[]): void {
     const session = this.#parts.admission.of(connection)?.session;
     if (session === undefined) return;
+    this.#remove(session, filters);
+    if (session.connection === connection) this.#parts.onChanged(session);
+  }
+
+  #remove(session: Session, filters: readonly string[]): void {
     for (const filter of filters) {
       session.subscriptions.delete(filter);
       this.#parts.replays.cancel(session, filter);
       this.#parts.router.unsubscribe(session, filter);
     }
-    if (session.connection === connection) this.#parts.onChanged(session);
   }
 
-  #refusal(
-    { principal, session }: Admitted,
-    { filter }: RequestedFilter,
-    topics: string,
-  ): number | null {
+  /** The rows of a kept session. */
+  #forget(session: Session, filters: readonly string[]): void {
+    if (!session.identity.isKept) return;
+    for (const filter of filters) {
+      this.#parts.store.subscriptions.delete([session.clientId, filter]);
+    }
+  }
+
+  /** The QoS that can be granted, or why it can't be. */
+  #answer({ principal, session }: Admitted, requested: RequestedFilter): number {
     const { limits, log } = this.#parts;
+    const { filter } = requested;
     const fields = { client_id: principal.clientId, filter };
     const past = topicBoundPast(filter, limits);
     if (past !== null) {
       this.#parts.limitBook.met(past, { client_id: principal.clientId });
       return reasonCodes.topicFilterInvalid;
     }
-    if (!this.#parts.authorize(principal, 'subscribe', topics)) {
-      log.info(fields, 'subscription refused, not authorized');
+    const decision = principal.grants.subscribe(unsharedOf(filter), requested.qos);
+    if (!decision.isAllowed) {
+      const { reason, rule } = decision;
+      log.info({ ...fields, reason, rule }, 'subscription refused, not authorized');
       return reasonCodes.notAuthorized;
     }
     if (session.subscriptions.size >= limits.subscriptions && !session.subscriptions.has(filter)) {
       this.#parts.limitBook.met('subscriptions', fields);
       return reasonCodes.quotaExceeded;
     }
-    return null;
+    return decision.qos;
   }
 }
+
+/** From here up reason codes are failures. */
+const failure = 0x80;
 
 /** [MQTT-3.3.1-9], [MQTT-3.3.1-10], [MQTT-3.3.1-11] */
 function isRetainedDue({ retainHandling }: RequestedFilter, isNew: boolean): boolean {

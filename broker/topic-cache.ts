@@ -3,11 +3,15 @@
  * few, and neither decoding nor checking a name again is worth its time on the message path.
  * Only names that passed every check are in it.
  */
+import type { Grants } from '../base/rights/grants.ts';
 
 export interface KnownTopic {
   readonly name: string;
   /** As in the packet: length in two bytes, then UTF-8. */
   readonly encoded: Buffer;
+  /** The highest QoS at which it may be published, and by which grants: after them nothing counts. */
+  readonly qosMax: number;
+  readonly grants: Grants;
 }
 
 /** Slots by a hash of the bytes; a newer topic takes the place of an older one. */
@@ -28,9 +32,14 @@ export class TopicCache {
     return found;
   }
 
-  add(name: string, buffer: Buffer, start: number, end: number): KnownTopic {
+  add(
+    { name, qosMax, grants }: Omit<KnownTopic, 'encoded'>,
+    buffer: Buffer,
+    start: number,
+    end: number,
+  ): KnownTopic {
     const encoded = Buffer.from(buffer.subarray(start, end));
-    const known = { name, encoded };
+    const known = { name, encoded, qosMax, grants };
     // Devices with one topic, which are most, have no table.
     if (this.#last !== null) {
       this.#table ??= new Array(slots);

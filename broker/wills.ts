@@ -6,14 +6,19 @@
  */
 import type { Clock } from '../base/clock.ts';
 import type { Ledger } from '../base/ledger.ts';
+import type { Logger } from '../base/log.ts';
 import type { Publication, Qos } from '../base/publication.ts';
+import { type Subject, subjectFromText, subjectText } from '../base/rights/subject.ts';
 import type { Acceptance } from './acceptance.ts';
+import type { Authorize, Principal } from './authorize.ts';
 import type { Will } from './connect-request.ts';
 import type { Uplink } from './ports.ts';
 import type { Router } from './routing/router.ts';
 import type { StateStore, WillRow } from './store/state-store.ts';
 
 export interface WillsParts {
+  readonly log: Logger;
+  readonly authorize: Authorize;
   readonly clock: Clock;
   readonly ledger: Ledger;
   readonly store: StateStore;
@@ -29,6 +34,8 @@ export interface WillOwner {
 
 interface KeptWill {
   readonly clientId: string;
+  /** Whose rights it needs when it leaves. */
+  readonly subject: Subject | null;
   readonly will: Will;
   readonly owner: WillOwner | null;
   /** While it waits for its time: when that is, milliseconds since the epoch; else 0. */
@@ -57,14 +64,18 @@ export class Wills {
 
   /** CONNECT: takes back a will that still waits, since the client is there again [MQTT-3.1.3-9],
    * and keeps the new one. True when that changed what has to be durable before CONNACK. */
-  async replace(clientId: string, owner: WillOwner, will: Will | null): Promise<boolean> {
+  async replace(
+    { clientId, subject }: Pick<Principal, 'clientId' | 'subject'>,
+    owner: WillOwner,
+    will: Will | null,
+  ): Promise<boolean> {
     // Its row must be gone before there is another.
     await this.#leaving.get(clientId);
     if (owner.destroyed) return false;
     const before = this.#kept.get(clientId);
     if (before !== undefined) this.#forget(before);
     if (will === null) return before !== undefined;
-    this.#keep({ clientId, will, owner, dueAt: 0, stopWaiting: () => {} });
+    this.#keep({ clientId, subject, will, owner, dueAt: 0, stopWaiting: () => {} });
     return true;
   }
 
@@ -82,14 +93,14 @@ export class Wills {
       return;
     }
     const waitSeconds = Math.min(kept.will.delaySeconds, keptSeconds);
-    if (waitSeconds === 0) this.#leave(kept, this.#publish(kept.will));
+    if (waitSeconds === 0) this.#leave(kept);
     else this.#wait(kept, this.#parts.clock.now() + waitSeconds * 1_000);
   }
 
   /** The session is no more: its will waits no longer. */
   sessionEnded(clientId: string): void {
     const kept = this.#kept.get(clientId);
-    if (kept !== undefined && kept.dueAt > 0) this.#leave(kept, this.#publish(kept.will));
+    if (kept !== undefined && kept.dueAt > 0) this.#leave(kept);
   }
 
   /** After a start: the connections of the earlier run are gone. `keptSeconds` tells how long a
@@ -102,14 +113,15 @@ export class Wills {
       const will = willOf(row);
       const waitSeconds = Math.min(delaySeconds, keptSeconds(clientId));
       const dueAt = row.due_at > 0 ? row.due_at : now + waitSeconds * 1_000;
-      const kept = { clientId, will, owner: null, dueAt: 0, stopWaiting: () => {} };
+      const subject = subjectFromText(row.subject, clientId);
+      const kept = { clientId, subject, will, owner: null, dueAt: 0, stopWaiting: () => {} };
       this.#kept.set(clientId, kept);
       if (waitSeconds > 0 && dueAt > now) {
         this.#wait(kept, dueAt);
         continue;
       }
       // No link is up yet: also QoS 0 takes the durable way, or nobody elsewhere would hear of it.
-      this.#leave(kept, this.#publishDurably(this.#publicationOf(will)));
+      this.#leave(kept, true);
     }
     // All at once: after a crash there is one for every device that was connected.
     const leaving = [...this.#leaving.values()];
@@ -130,7 +142,7 @@ export class Wills {
   }
 
   #keep(kept: KeptWill): void {
-    const { clientId, will, dueAt } = kept;
+    const { clientId, subject, will, dueAt } = kept;
     this.#kept.set(clientId, kept);
     this.#parts.store.wills.put([
       clientId,
@@ -141,6 +153,7 @@ export class Wills {
       will.properties,
       will.delaySeconds,
       dueAt,
+      subjectText(subject),
     ]);
   }
 
@@ -161,26 +174,33 @@ export class Wills {
     const waitMs = Math.min(Math.max(0, kept.dueAt - clock.now()), timerMsMax);
     kept.stopWaiting = clock.after(waitMs, () => {
       if (kept.dueAt > clock.now()) this.#arm(kept);
-      else this.#leave(kept, this.#publish(kept.will));
+      else this.#leave(kept);
     });
   }
 
-  /** Its row goes when it is where its QoS asks for. */
-  #leave(kept: KeptWill, published: Promise<void>): void {
-    const { clientId } = kept;
+  /** Its row goes when it is where its QoS asks for, or when its client may not publish it any more. */
+  #leave(kept: KeptWill, isDurable = false): void {
+    const { clientId, will } = kept;
     kept.stopWaiting();
     this.#kept.delete(clientId);
-    const left = published.then(() => {
+    const left = this.#published(kept, isDurable || will.qos > 0 || will.retain).then(() => {
       this.#leaving.delete(clientId);
       this.#parts.store.wills.delete([clientId]);
     });
     this.#leaving.set(clientId, left);
   }
 
-  /** Resolves when it is routed, and durable where its QoS asks for it. */
-  #publish(will: Will): Promise<void> {
+  /** Resolves when it is routed, and durable where that is wanted. */
+  #published({ clientId, subject, will }: KeptWill, isDurable: boolean): Promise<void> {
+    const { isAllowed, reason, rule } = this.#parts.authorize.will(subject, will);
+    if (!isAllowed) {
+      this.#parts.ledger.refused('not-authorized');
+      const fields = { client_id: clientId, topic: will.topic, reason, rule };
+      this.#parts.log.info(fields, 'will not published, not authorized');
+      return Promise.resolve();
+    }
     const publication = this.#publicationOf(will);
-    if (will.qos > 0 || will.retain) return this.#publishDurably(publication);
+    if (isDurable) return this.#publishDurably(publication);
     this.#parts.ledger.accepted[0].add();
     this.#parts.router.route(publication, { sequence: 0, publisher: null });
     this.#parts.uplink.offer(publication);

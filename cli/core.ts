@@ -16,6 +16,7 @@ export function coreCommand(args: string[], io: CommandIo): Promise<number> {
         'trunk',
         'gateway',
         'http',
+        'rights',
         'log',
         'limits.packet_bytes',
         'limits.inflight',

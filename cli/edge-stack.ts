@@ -11,6 +11,7 @@ import { setTlsFloor } from '../base/tls/tls-floor.ts';
 import { systemAuthorities, TlsIdentity } from '../base/tls/tls-identity.ts';
 import { Bridge } from '../bridge/bridge.ts';
 import { ForeignBridges } from '../bridge/foreign/foreign-bridges.ts';
+import { RegistryReplica } from '../bridge/registry/registry-replica.ts';
 import { EdgeRules } from '../bridge/rules/edge-rules.ts';
 import { Spool } from '../bridge/spool.ts';
 import { DeviceBroker } from '../broker/device-broker.ts';
@@ -78,8 +79,11 @@ export class EdgeStack {
         },
       );
       opened.push(bridge);
+      const known = await openRegistry(parts, config, tls);
+      if (known !== null) opened.push(known);
+      const ports = { messageLog: spool, uplink: bridge, sessionListener: bridge };
       const broker = await DeviceBroker.open(
-        { ...parts, ledger, messageLog: spool, uplink: bridge, sessionListener: bridge },
+        { ...parts, ...ports, ledger, ...(known === null ? {} : { knownDevices: known }) },
         config,
       );
       opened.push(broker);
@@ -134,6 +138,20 @@ export class EdgeStack {
   close(): Promise<void> {
     return closeAll(this.#opened);
   }
+}
+
+function openRegistry(
+  parts: EdgeStackParts,
+  config: Config,
+  tls: TlsIdentity | null,
+): Promise<RegistryReplica | null> {
+  if (!config.auth.registry) return Promise.resolve(null);
+  return RegistryReplica.open(parts, {
+    file: join(config.data, 'edge', 'devices.db'),
+    cores: config.edge.cores,
+    token: config.trunk.token,
+    tls,
+  });
 }
 
 async function openRules(parts: EdgeStackParts, folder: string): Promise<EdgeRules> {

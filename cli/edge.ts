@@ -26,6 +26,7 @@ export function edgeCommand(args: string[], io: CommandIo): Promise<number> {
         'trunk.token',
         'trunk.canary_seconds',
         'auth',
+        'rights',
         'log',
         'limits',
       ],

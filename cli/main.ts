@@ -53,9 +53,19 @@ const commands: readonly Command[] = [
     load: async () => (await import('./where.ts')).whereCommand,
   },
   {
+    name: 'explain',
+    summary: 'Tell whether a device may publish or subscribe, and which rule says so.',
+    load: async () => (await import('./explain.ts')).explainCommand,
+  },
+  {
     name: 'drain',
     summary: 'Send the edges of a core to another one.',
     load: async () => (await import('./drain.ts')).drainCommand,
+  },
+  {
+    name: 'registry',
+    summary: 'Make, show and change the devices that may connect.',
+    load: async () => (await import('./registry.ts')).registryCommand,
   },
   {
     name: 'devices',

@@ -9,10 +9,12 @@ import { DataLock } from '../base/data-lock.ts';
 import { createLog, type Logger } from '../base/log.ts';
 import { Metrics } from '../base/metrics.ts';
 import { openProcessMetrics } from '../base/process-metrics.ts';
+import { Rights } from '../base/rights/rights.ts';
 import type { CommandIo } from './command.ts';
 import { configOf, flagLines, parseSettings, type SettingsLine } from './config-flags.ts';
 import { routeGrpcLog } from './grpc-log.ts';
 import { tellParent, underParent } from './parent-process.ts';
+import { RightsWatch } from './rights-watch.ts';
 import { StopRequest } from './stop-request.ts';
 import { softwareVersion } from './version.ts';
 
@@ -20,6 +22,8 @@ export interface TierParts {
   readonly log: Logger;
   readonly metrics: Metrics;
   readonly clock: Clock;
+  /** Those in force, which follow the configuration file; without it, those of the configuration. */
+  readonly rights?: Rights;
 }
 
 /** A tier that is open. */
@@ -66,8 +70,13 @@ async function serve(spec: TierSpec, line: SettingsLine, io: CommandIo): Promise
   try {
     opened.push(await DataLock.take(config.data, spec.name));
     opened.push(openProcessMetrics(metrics, { tier: spec.name, version: softwareVersion() }));
-    const tier = await spec.open({ log, metrics, clock: systemClock }, config);
+    const parts = { log, metrics, clock: systemClock, rights: new Rights(config.rights) };
+    const tier = await spec.open(parts, config);
     opened.push(tier);
+    const file = line.file ?? io.env['TRUNKLINE_CONFIG'];
+    const load = () => configOf(line, io.env);
+    const loaded = config.rights;
+    if (file !== undefined) opened.push(new RightsWatch(parts, { file, load, loaded }));
     log.info(
       { ...tier.ports, data: config.data, version: softwareVersion() },
       `${spec.name} ready`,

@@ -10,6 +10,7 @@ import { type Config, requireCredential } from '../base/config.ts';
 import { Ledger } from '../base/ledger.ts';
 import type { Logger } from '../base/log.ts';
 import type { Metrics } from '../base/metrics.ts';
+import { Rights } from '../base/rights/rights.ts';
 import type { SessionEvent } from '../proto/gen/trunkline/v1/session.ts';
 import type { PeerCores } from './backplane/backplane.ts';
 import { openBackplane } from './backplane/open-backplane.ts';
@@ -20,6 +21,7 @@ import { openFrontDoor } from './frontdoor/front-door.ts';
 import { SessionHistory } from './history/session-history.ts';
 import { openHttp } from './http/http-server.ts';
 import { SharedSessions } from './peers/shared-sessions.ts';
+import { Registry } from './registry/registry.ts';
 import { RulesDesk } from './rules/rules-desk.ts';
 import { SessionIndex } from './sessions/session-index.ts';
 import type { SessionSink } from './sessions/session-sink.ts';
@@ -33,6 +35,8 @@ export interface CoreParts {
   readonly metrics: Metrics;
   readonly clock: Clock;
   readonly softwareVersion: string;
+  /** Those of the configuration, unless it is given. */
+  readonly rights?: Rights;
 }
 
 /** Beside the compiled program's folders. */
@@ -95,18 +99,15 @@ export class Core {
     const index = new SessionIndex({ ...parts, onEvents });
     const sessions = this.#sharing(index, { ...parts, peers: backplane.peers }, config.core.id);
     const edges = new AttachedEdges();
-    const rules = this.#add(
-      await RulesDesk.open(
-        { ...parts, edges },
-        { file: join(folder, 'rules.db'), tables: backplane.tables },
-      ),
-    );
+    const ruleBook = { file: join(folder, 'rules.db'), tables: backplane.tables };
+    const rules = this.#add(await RulesDesk.open({ ...parts, edges }, ruleBook));
     const drain = new Drain({ ...parts, edges }, config.trunk.attach_rate);
     this.#drain = () => drain.finish(config.core.drain_seconds * 1_000);
     const { id: coreId } = config.core;
     const trunks = new TrunkDesk({ ...parts, index, edges, backplane }, { coreId });
     const fleet = new FleetEngine({ ...parts, index, trunks, drain, rules, history });
-    const common = { ...parts, ledger, fanout, sessions, fleet, edges, drain };
+    const registry = await this.#openRegistry(parts.clock, config);
+    const common = { ...parts, ledger, fanout, sessions, fleet, edges, drain, registry };
     const trunk = this.#add(
       await TrunkDoor.open(
         { ...common, backplane },
@@ -115,22 +116,26 @@ export class Core {
           tls: tls.trunk,
           attachRate: config.trunk.attach_rate,
           attachBurst: config.trunk.attach_burst,
-          coreId: config.core.id,
+          coreId,
           region: config.core.region,
           softwareVersion: parts.softwareVersion,
         },
       ),
     );
+    const rights = parts.rights ?? new Rights(config.rights);
     const frontDoor = this.#add(
-      await openFrontDoor(common, {
-        ...config.gateway,
-        tls: tls.gateway,
-        operatorToken: config.http.token,
-        coreId: config.core.id,
-        devicesMax: config.limits.gateway_devices,
-        inflightMax: config.limits.inflight,
-        packetBytesMax: config.limits.packet_bytes,
-      }),
+      await openFrontDoor(
+        { ...common, rights },
+        {
+          ...config.gateway,
+          tls: tls.gateway,
+          operatorToken: config.http.token,
+          coreId,
+          devicesMax: config.limits.gateway_devices,
+          inflightMax: config.limits.inflight,
+          packetBytesMax: config.limits.packet_bytes,
+        },
+      ),
     );
     const readiness = () =>
       readinessOf(edges.all().length, {
@@ -138,12 +143,8 @@ export class Core {
         fault: backplane.fault,
         edgesMin: config.http.ready_edges,
       });
-    const http = this.#add(
-      await openHttp(
-        { ...parts, fleet, readiness },
-        { ...config.http, tls: tls.http, consoleDirectory },
-      ),
-    );
+    const doorOf = { ...config.http, tls: tls.http, consoleDirectory };
+    const http = this.#add(await openHttp({ ...parts, fleet, readiness }, doorOf));
     Object.assign(this.#ports, { trunk: trunk.port, gateway: frontDoor.port, http: http.port });
   }
 
@@ -155,6 +156,12 @@ export class Core {
   ): SessionSink {
     if (peers === null) return index;
     return this.#add(new SharedSessions({ ...parts, index, peers }, coreId));
+  }
+
+  /** Null where the log is shared: each core would have devices of its own. */
+  async #openRegistry(clock: Clock, { core, data }: Config): Promise<Registry | null> {
+    if (core.backplane[0] !== 'embedded') return null;
+    return this.#add(await Registry.open(clock, join(data, 'core', 'devices.db')));
   }
 
   #add<P extends { close(): Promise<void> }>(part: P): P {

@@ -3,7 +3,7 @@
  * It opens them, subscribes each to its commands, publishes their readings at a steady rate and
  * acknowledges what is delivered. A stream that ends is opened anew, with growing waits.
  */
-import { type ClientDuplexStream, credentials, Metadata } from '@grpc/grpc-js';
+import { type ClientDuplexStream, Metadata } from '@grpc/grpc-js';
 import { Backoff } from '../base/backoff.ts';
 import type { Clock } from '../base/clock.ts';
 import { messageOf } from '../base/errors.ts';
@@ -12,6 +12,7 @@ import {
   type AttachResponse,
   GatewayServiceClient,
 } from '../proto/gen/trunkline/v1/gateway.ts';
+import { channelOf } from '../proto/tls-credentials.ts';
 import { Pacer } from './pacer.ts';
 import { type FleetMix, profileAt } from './profiles/profiles.ts';
 import { nextMessage } from './simulated-device.ts';
@@ -22,7 +23,7 @@ const unansweredMax = 256;
 const tickMs = 20;
 
 export interface SimulatedGatewayOptions {
-  /** Front door, host:port. */
+  /** Front door: host:port, or https://host:port. */
   readonly address: string;
   /** Bearer token; empty for none. */
   readonly token: string;
@@ -74,7 +75,8 @@ export class SimulatedGateway {
   constructor(clock: Clock, options: SimulatedGatewayOptions) {
     this.#clock = clock;
     this.#options = options;
-    this.#client = new GatewayServiceClient(options.address, credentials.createInsecure());
+    const channel = channelOf(options.address);
+    this.#client = new GatewayServiceClient(channel.address, channel.credentials, channel.options);
     for (let index = 0; index < options.devices; index++) {
       const profile = profileAt(options.mix, index);
       const id = `${profile.name}-${options.id}-${String(index + 1).padStart(3, '0')}`;

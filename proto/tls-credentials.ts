@@ -1,6 +1,7 @@
 /** gRPC over TLS with certificates that change while it runs; in plain where there are none. */
+import { readFileSync } from 'node:fs';
 import { isIP } from 'node:net';
-import { checkServerIdentity } from 'node:tls';
+import { checkServerIdentity, rootCertificates } from 'node:tls';
 import {
   type ChannelCredentials,
   type ClientOptions,
@@ -81,14 +82,41 @@ export interface Channel {
 export function channelTo(address: string, source: TlsSource | null): Channel {
   if (source === null) return { credentials: credentials.createInsecure(), options: {} };
   const provider = new SourceProvider(source);
-  const host = address.replace(/:\d+$/, '').replace(/^\[(.*)\]$/, '$1');
+  const host = hostOf(address);
   const isAddress = isIP(host) !== 0;
   const secure = experimental.createCertificateProviderChannelCredentials(
     provider,
     source.material.cert === null ? null : provider,
     { checkServerIdentity: (_name, certificate) => checkServerIdentity(host, certificate) },
   );
-  // An address must not be sent as the name of a server (RFC 6066 section 3).
-  const options = isAddress ? { 'grpc.ssl_target_name_override': noName } : {};
-  return { credentials: secure, options };
+  return { credentials: secure, options: namelessIf(isAddress) };
+}
+
+/** For commands: `https://host:port` with the authorities of Node.js, `host:port` in plain. */
+export function channelOf(url: string): Channel & { readonly address: string } {
+  const [, address] = /^https:\/\/([^/]+)\/?$/.exec(url) ?? [];
+  if (address === undefined) {
+    return { address: url, credentials: credentials.createInsecure(), options: {} };
+  }
+  const host = hostOf(address);
+  const secure = credentials.createSsl(knownAuthorities(), null, null, {
+    checkServerIdentity: (_name, certificate) => checkServerIdentity(host, certificate),
+  });
+  return { address, credentials: secure, options: namelessIf(isIP(host) !== 0) };
+}
+
+/** Those of Node.js, and those of the file that it is told of by its own variable. */
+function knownAuthorities(): Buffer {
+  const own = process.env['NODE_EXTRA_CA_CERTS'] ?? '';
+  const more = own === '' ? '' : readFileSync(own, 'utf8');
+  return Buffer.from([...rootCertificates, more].join('\n'));
+}
+
+/** An address must not be sent as the name of a server (RFC 6066 section 3). */
+function namelessIf(isAddress: boolean): ClientOptions {
+  return isAddress ? { 'grpc.ssl_target_name_override': noName } : {};
+}
+
+function hostOf(address: string): string {
+  return address.replace(/:\d+$/, '').replace(/^\[(.*)\]$/, '$1');
 }

@@ -81,6 +81,19 @@ const samples = new Map([
       '# password_sha256 = "…"  # printf %s PASSWORD | sha256sum',
     ],
   ],
+  ['rights.role', ['# [[rights.role]]', '# name = "meters"', '# devices = ["meter-1", "meter-2"]']],
+  [
+    'rights.rule',
+    [
+      '# [[rights.rule]]',
+      '# name = "own-readings"',
+      '# effect = "allow"',
+      '# action = "publish"',
+      '# filter = "meters/{device}/#"',
+      '# roles = ["meters"]',
+      '# qos = 1',
+    ],
+  ],
   [
     'edge.foreign',
     [

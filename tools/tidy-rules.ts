@@ -51,6 +51,7 @@ export const packageOwners: ReadonlyMap<string, readonly string[]> = new Map([
       'base/settings/foreign.ts',
       'base/settings/kinds.ts',
       'base/settings/limits.ts',
+      'base/settings/rights.ts',
     ],
   ],
   [

@@ -117,11 +117,13 @@ export function hasAuthentication(config: {
     readonly users: readonly unknown[];
     readonly scram_users: readonly unknown[];
     readonly certificate: string;
+    readonly registry: boolean;
   };
   readonly jwt: { readonly keys: string };
   readonly auth_http: { readonly url: string };
 }): boolean {
   const { auth, jwt: tokens, auth_http: hook } = config;
   const isListed = auth.users.length > 0 || auth.scram_users.length > 0;
-  return isListed || auth.certificate !== '' || tokens.keys !== '' || hook.url !== '';
+  const isKnown = auth.registry || auth.certificate !== '';
+  return isListed || isKnown || tokens.keys !== '' || hook.url !== '';
 }

@@ -68,6 +68,12 @@ export const auth = z.strictObject({
     .describe(
       'Let devices in without a user name on any address. On loopback they always are, unless auth.users is set.',
     ),
+  registry: z
+    .boolean()
+    .default(false)
+    .describe(
+      'Let devices of the registry in: its name is the user name and the client identifier of a device.',
+    ),
   users: z.array(user).default([]).describe('Devices that may connect. Once set, no other may.'),
   ...authFields,
 });

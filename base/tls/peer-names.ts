@@ -22,6 +22,10 @@ export function requirePeerName(
   );
 }
 
+export function isPeerOf(kind: Kind, certificate: PeerCertificate | undefined): boolean {
+  return namesOf(certificate, kind).length > 0;
+}
+
 function namesOf(certificate: PeerCertificate | undefined, kind: Kind): string[] {
   if (certificate === undefined) return [];
   // Node.js quotes names with commas in them, which no name of ours has.

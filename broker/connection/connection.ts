@@ -285,6 +285,7 @@ export class Connection extends EventEmitter {
     const isFlow = type >= packetTypes.publish && type <= packetTypes.pubcomp;
     if (isFlow) return this.#flow?.frame(this.#scanner) ?? null;
     if (type === packetTypes.auth) return this.#handshake.reauthenticate(this.#scanner);
+    this.#turn.spendOnControl();
     return this.#control.take(this.#scanner);
   }
 

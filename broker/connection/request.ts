@@ -35,14 +35,15 @@ export class PendingSubscribe {
   readonly #requested: readonly RequestedFilter[];
   /** By filter; one that is named twice counts as it stands last [MQTT-3.8.4-3]. */
   readonly #last = new Map<string, RequestedFilter>();
-  readonly #refused = new Map<string, number>();
+  /** Where it is not the QoS that was asked for. */
+  readonly #answers = new Map<string, number>();
 
   constructor({ packetId, filters }: SubscribeRequest) {
     this.packetId = packetId;
     this.#requested = filters;
     for (const one of filters) {
       if (isFilterSound(one.filter)) this.#last.set(one.filter, one);
-      else this.#refused.set(one.filter, reasonCodes.topicFilterInvalid);
+      else this.#answers.set(one.filter, reasonCodes.topicFilterInvalid);
     }
   }
 
@@ -51,8 +52,9 @@ export class PendingSubscribe {
     return this.#last.get(filter);
   }
 
-  refuse(filter: string, reasonCode: number): void {
-    this.#refused.set(filter, reasonCode);
+  /** The reason code for it: a lower QoS, or why it is refused. */
+  answer(filter: string, reasonCode: number): void {
+    this.#answers.set(filter, reasonCode);
   }
 
   /** The MQTT 3.1.1 SUBSCRIBE with the sound filters; null when there is none. */
@@ -63,7 +65,7 @@ export class PendingSubscribe {
 
   /** The reason code of each filter, in the order in which they were named. */
   codes(): number[] {
-    return this.#requested.map(({ filter, qos }) => this.#refused.get(filter) ?? qos);
+    return this.#requested.map(({ filter, qos }) => this.#answers.get(filter) ?? qos);
   }
 }
 

@@ -6,6 +6,10 @@
 /** About 200 small messages: a fraction of a millisecond. */
 const shareBytes = 16 * 1024;
 
+/** What a control packet counts beside its bytes: a PINGREQ has two of them, and takes as long as
+ * half a kilobyte of small messages. */
+const controlBytes = 512;
+
 let turn = 0;
 let isCounting = false;
 
@@ -33,6 +37,10 @@ export class Turn {
       this.#bytes = 0;
     }
     this.#bytes += bytes;
+  }
+
+  spendOnControl(): void {
+    this.spend(controlBytes);
   }
 
   /** Whether the share of this turn is used up; then the owner is called in the next. */

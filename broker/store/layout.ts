@@ -4,7 +4,7 @@ import type { SqlDatabase } from '../../base/sqlite.ts';
 import type { BufferedTable } from './buffered-table.ts';
 
 /** Counts up when columns are added. */
-const layoutVersion = 2;
+const layoutVersion = 3;
 
 /** Creates what is missing: tables of a new file, and columns of one that an earlier layout wrote. */
 export async function bringUp(

@@ -97,6 +97,8 @@ export interface WillRow {
   readonly delay_seconds: number;
   /** When it is published, milliseconds since the epoch; 0 while its connection is there. */
   readonly due_at: number;
+  /** Whose rights it needs, as `subjectText` writes it. */
+  readonly subject: string;
 }
 
 export class StateStore {
@@ -148,6 +150,7 @@ export class StateStore {
     'properties BLOB',
     'delay_seconds INTEGER DEFAULT 0',
     'due_at INTEGER DEFAULT 0',
+    "subject TEXT DEFAULT ''",
   ]);
   readonly parked = table('parked', 1, [
     'sequence INTEGER',
@@ -281,13 +284,12 @@ export class StateStore {
   async #write(
     statements: readonly { sql: string; params: (string | number | Buffer | null)[] }[],
   ) {
-    const database = this.#database;
-    await database.exec('BEGIN IMMEDIATE');
+    await this.#database.exec('BEGIN IMMEDIATE');
     try {
-      for (const { sql, params } of statements) await database.run(sql, params);
-      await database.exec('COMMIT');
+      for (const { sql, params } of statements) await this.#database.run(sql, params);
+      await this.#database.exec('COMMIT');
     } catch (error) {
-      await database.exec('ROLLBACK').catch(() => {});
+      await this.#database.exec('ROLLBACK').catch(() => {});
       throw error;
     }
   }

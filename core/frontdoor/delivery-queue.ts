@@ -53,6 +53,25 @@ export class DeliveryQueue {
     return this.#live.offer({ publication: kept(publication), qos, retain: false });
   }
 
+  /** Takes out what must not go to the reader any more; answers how many there were. */
+  removeTopics(isRemoved: (topic: string) => boolean): number {
+    let removed = 0;
+    this.#live.removeWhere(({ publication }) => {
+      if (!isRemoved(publication.topic)) return 'keep';
+      removed++;
+      return 'remove';
+    });
+    this.#retained = this.#retained.map(({ list, qos, at }) => {
+      const left = list.slice(at);
+      const kept = left.filter(({ topic }) => !isRemoved(topic));
+      removed += left.length - kept.length;
+      this.#retainedCount -= left.length - kept.length;
+      return { list: kept, qos, at: 0 };
+    });
+    this.#retained = this.#retained.filter(({ list }) => list.length > 0);
+    return removed;
+  }
+
   /** The next batch, with at most `window` publications of QoS above 0; empty when none may go. */
   take(window: number): Row[] {
     const rows: Row[] = [];

@@ -5,13 +5,15 @@
 import type { Server, UntypedServiceImplementation } from '@grpc/grpc-js';
 import { HealthImplementation } from 'grpc-health-check';
 import type { Clock } from '../../base/clock.ts';
-import { messageOf } from '../../base/errors.ts';
+import { messageOf, TrunklineError } from '../../base/errors.ts';
 import type { Ledger } from '../../base/ledger.ts';
 import type { Logger } from '../../base/log.ts';
 import type { Metrics } from '../../base/metrics.ts';
+import type { Rights } from '../../base/rights/rights.ts';
 import type { TlsSource } from '../../base/tls/tls-identity.ts';
 import { FleetServiceService } from '../../proto/gen/trunkline/v1/fleet.ts';
 import { GatewayServiceService } from '../../proto/gen/trunkline/v1/gateway.ts';
+import { RegistryServiceService } from '../../proto/gen/trunkline/v1/registry.ts';
 import { serverCredentials } from '../../proto/tls-credentials.ts';
 import type { Fanout } from '../fanout/target.ts';
 import type { FleetEngine } from '../fleet/fleet-engine.ts';
@@ -20,13 +22,17 @@ import { BearerCheck, bearerInterceptor } from '../grpc/bearer.ts';
 import { DescriptorFiles, descriptorFileDefault } from '../grpc/descriptor-files.ts';
 import { addReflection } from '../grpc/reflection.ts';
 import { bindServer, closeServer, createServer } from '../grpc/server.ts';
+import type { Registry } from '../registry/registry.ts';
+import { registryHandlers } from '../registry/registry-service.ts';
 import type { SessionSink } from '../sessions/session-sink.ts';
 import { DeviceRegistry } from './device-registry.ts';
+import { GatewayRights } from './gateway-rights.ts';
 import { GatewayService } from './gateway-service.ts';
 import { Intake } from './intake.ts';
 
 const gatewayServiceName = 'trunkline.v1.GatewayService';
 const fleetServiceName = 'trunkline.v1.FleetService';
+const registryServiceName = 'trunkline.v1.RegistryService';
 const healthServiceName = 'grpc.health.v1.Health';
 
 /** The configuration's defaults for `limits.packet_bytes` and `limits.inflight`. */
@@ -41,6 +47,10 @@ export interface FrontDoorParts {
   readonly fanout: Fanout;
   readonly sessions: SessionSink;
   readonly fleet: FleetEngine;
+  /** Without it, everything is allowed. */
+  readonly rights?: Rights;
+  /** Null, or left out, where there is none. */
+  readonly registry?: Registry | null;
 }
 
 export interface FrontDoorOptions {
@@ -79,13 +89,17 @@ export async function openFrontDoor(
   const intake = new Intake(parts, { coreId, packetBytesMax });
   const registry = new DeviceRegistry(parts, { coreId });
   const gateways = new GatewayService(
-    { ...parts, intake, registry },
+    { ...parts, intake, registry, rights: new GatewayRights(parts.rights) },
     { coreId, devicesMax, inflightMax },
   );
   const fleet = new FleetService(parts);
   const server = createGuardedServer(parts, options);
   server.addService(GatewayServiceService, gateways.handlers());
   server.addService(FleetServiceService, fleet.handlers());
+  server.addService(
+    RegistryServiceService,
+    registryHandlers(() => registryOf(parts), parts.log),
+  );
   const health = addHealth(server);
   addReflectionIfBuilt(server, parts.log, options.descriptorFile ?? descriptorFileDefault);
 
@@ -120,7 +134,15 @@ export async function openFrontDoor(
 }
 
 /** The empty name is the server as a whole, by the health protocol. */
-const servedNames = ['', gatewayServiceName, fleetServiceName];
+const servedNames = ['', gatewayServiceName, fleetServiceName, registryServiceName];
+
+function registryOf({ registry = null }: FrontDoorParts): Registry {
+  if (registry !== null) return registry;
+  throw new TrunklineError(
+    'unsupported',
+    'This core has no registry of devices: its log is shared. Use another method of authentication.',
+  );
+}
 
 function addHealth(server: Server): HealthImplementation {
   const health = new HealthImplementation();
@@ -141,7 +163,7 @@ function addReflectionIfBuilt(server: Server, log: Logger, file: string): void {
     log.warn({ file, reason: messageOf(error) }, 'gRPC reflection is off: no descriptors');
     return;
   }
-  addReflection(server, descriptors, [gatewayServiceName, fleetServiceName, healthServiceName]);
+  addReflection(server, descriptors, [...servedNames.slice(1), healthServiceName]);
 }
 
 function createGuardedServer(parts: FrontDoorParts, options: FrontDoorOptions): Server {
@@ -166,6 +188,7 @@ function createGuardedServer(parts: FrontDoorParts, options: FrontDoorOptions): 
       bearerInterceptor([
         guard(gatewayServiceName, options.token, 'gateway.token'),
         guard(fleetServiceName, options.operatorToken, 'http.token'),
+        guard(registryServiceName, options.operatorToken, 'http.token'),
       ]),
     ],
   });

@@ -12,6 +12,7 @@ import {
 } from '../../proto/gen/trunkline/v1/session.ts';
 import type { Fanout, FanoutAttachment, FanoutTarget } from '../fanout/target.ts';
 import { DeliveryQueue } from './delivery-queue.ts';
+import type { Holder } from './gateway-rights.ts';
 import { SubscriptionSet, subscriptionFault, subscriptionsMax } from './subscription-set.ts';
 
 /** MQTT 3.1.1 section 3.9.3. */
@@ -40,6 +41,7 @@ export interface DeviceOptions {
   readonly coreId: string;
   readonly remoteAddress: string;
   readonly will: Publication | null;
+  readonly holder: Holder;
   readonly inflightMax: number;
   readonly connectedAtMs: number;
 }
@@ -55,6 +57,7 @@ export class GatewayDevice implements FanoutTarget {
   readonly id: string;
   readonly clientId: string;
   readonly will: Publication | null;
+  readonly holder: Holder;
   readonly #parts: DeviceParts;
   readonly #options: DeviceOptions;
   readonly #attachment: FanoutAttachment;
@@ -72,6 +75,7 @@ export class GatewayDevice implements FanoutTarget {
     this.id = `gateway:${options.gatewayId}/${options.clientId}`;
     this.clientId = options.clientId;
     this.will = options.will;
+    this.holder = options.holder;
     this.#parts = parts;
     this.#options = options;
     this.#attachment = parts.fanout.attach(this);
@@ -93,6 +97,23 @@ export class GatewayDevice implements FanoutTarget {
       if (this.#subscriptions.delete(filter)) this.#attachment.unwant(filter);
     }
     this.#parts.onChanged(this);
+  }
+
+  /** The rules are others: ends what they do not grant; answers how many subscriptions that were. */
+  recheck(): number {
+    this.holder.renew();
+    const { grants } = this.holder;
+    const gone = [];
+    for (const [filter, qos] of [...this.#subscriptions.entries()]) {
+      const decision = grants.subscribe(filter, qos);
+      if (!decision.isAllowed) gone.push(filter);
+      else if (decision.qos < qos) this.#subscriptions.set(filter, decision.qos);
+    }
+    if (gone.length > 0) this.unsubscribe(gone);
+    const removed = this.#queue.removeTopics((topic) => !grants.receives(topic));
+    this.#dropped += removed;
+    if (removed > 0) this.#parts.ledger.dropped('not-authorized', removed);
+    return gone.length;
   }
 
   deliver(publications: readonly Publication[]): void {
@@ -222,9 +243,11 @@ export class GatewayDevice implements FanoutTarget {
       (isNew && this.#subscriptions.size >= subscriptionsMax) ||
       !this.#queue.takesRetained;
     if (isRefused) return refusedCode;
-    this.#subscriptions.set(filter, qos as Qos);
+    const decision = this.holder.grants.subscribe(filter, qos as Qos);
+    if (!decision.isAllowed) return refusedCode;
+    this.#subscriptions.set(filter, decision.qos);
     if (isNew) this.#attachment.want(filter);
-    this.#queue.addRetained(this.#attachment.retained(filter), qos as Qos);
-    return qos;
+    this.#queue.addRetained(this.#attachment.retained(filter), decision.qos);
+    return decision.qos;
   }
 }

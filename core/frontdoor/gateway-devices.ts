@@ -18,6 +18,7 @@ import type { Publication as Row } from '../../proto/gen/trunkline/v1/publicatio
 import type { Fanout } from '../fanout/target.ts';
 import type { DeviceOwner, DeviceRegistry } from './device-registry.ts';
 import { GatewayDevice } from './gateway-device.ts';
+import type { GatewayRights, Holder } from './gateway-rights.ts';
 import { type Intake, isRefused } from './intake.ts';
 
 /** Publications in one message: what a gateway gathers while one group commit is under way. */
@@ -48,6 +49,7 @@ export interface GatewayDevicesParts {
   readonly fanout: Fanout;
   readonly intake: Intake;
   readonly registry: DeviceRegistry;
+  readonly rights: GatewayRights;
   readonly send: (message: NonNullable<AttachResponse['message']>) => void;
   readonly onReady: (device: GatewayDevice) => void;
   /** Counts devices that were refused or closed for a fault. */
@@ -119,6 +121,13 @@ export class GatewayDevices implements DeviceOwner {
     this.#closed(device.clientId, 'taken-over');
   }
 
+  /** The rules are others; answers how many subscriptions have ended. */
+  recheck(): number {
+    let gone = 0;
+    for (const device of this.#devices.values()) gone += device.recheck();
+    return gone;
+  }
+
   /** The stream is over: all sessions end and their wills are published. */
   endAll(): void {
     const devices = [...this.#devices.values()];
@@ -135,13 +144,16 @@ export class GatewayDevices implements DeviceOwner {
       this.#refuse(clientId, fault);
       return;
     }
-    const will = request.will === undefined ? null : this.#parts.intake.admit(request.will);
+    const holder = this.#parts.rights.device(clientId);
+    const { intake } = this.#parts;
+    const will =
+      request.will === undefined ? null : intake.admit(request.will, holder.grants, 'will');
     if (will !== null && isRefused(will)) {
       this.#refuse(clientId, 'will-invalid');
       return;
     }
     this.#parts.registry.evict(clientId);
-    const device = this.#createDevice(clientId, will);
+    const device = this.#createDevice(clientId, will, holder);
     this.#devices.set(clientId, device);
     this.#parts.registry.add(device, this);
     this.#parts.send({ $case: 'opened', value: { clientId } });
@@ -153,7 +165,7 @@ export class GatewayDevices implements DeviceOwner {
     return isFull && !this.#devices.has(clientId) ? 'devices-max' : null;
   }
 
-  #createDevice(clientId: string, will: Publication | null): GatewayDevice {
+  #createDevice(clientId: string, will: Publication | null, holder: Holder): GatewayDevice {
     const { fanout, ledger, registry, onReady, clock } = this.#parts;
     const { gatewayId, coreId, remoteAddress, inflightMax } = this.#options;
     return new GatewayDevice(
@@ -170,6 +182,7 @@ export class GatewayDevices implements DeviceOwner {
         coreId,
         remoteAddress,
         will,
+        holder,
         inflightMax,
         connectedAtMs: clock.now(),
       },
@@ -179,7 +192,7 @@ export class GatewayDevices implements DeviceOwner {
   async #publish(device: GatewayDevice, request: DevicePublish): Promise<void> {
     const { intake, log, send } = this.#parts;
     const { clientId } = device;
-    const { refusals, admitted } = this.#admitAll(request.publications);
+    const { refusals, admitted } = this.#admitAll(request.publications, device.holder);
     try {
       await intake.publish(admitted);
       device.countReceived(admitted.length);
@@ -192,12 +205,15 @@ export class GatewayDevices implements DeviceOwner {
   }
 
   /** One refusal for each row, empty for those that were admitted. */
-  #admitAll(rows: readonly Row[]): { refusals: string[]; admitted: Publication[] } {
+  #admitAll(
+    rows: readonly Row[],
+    { grants }: Holder,
+  ): { refusals: string[]; admitted: Publication[] } {
     if (rows.length > publicationsPerMessageMax) {
       this.#parts.ledger.refused('too-large', rows.length);
       return { refusals: rows.map(() => 'too-many'), admitted: [] };
     }
-    const admissions = rows.map((row) => this.#parts.intake.admit(row));
+    const admissions = rows.map((row) => this.#parts.intake.admit(row, grants));
     return {
       refusals: admissions.map((admission) => (isRefused(admission) ? admission.refusal : '')),
       admitted: admissions.filter((one): one is Publication => !isRefused(one)),
@@ -221,7 +237,14 @@ export class GatewayDevices implements DeviceOwner {
   #publishWills(devices: readonly GatewayDevice[]): void {
     const acceptedAt = this.#parts.clock.now();
     const wills: Publication[] = [];
-    for (const { will } of devices) if (will !== null) wills.push({ ...will, acceptedAt });
+    for (const { will, holder } of devices) {
+      if (will === null) continue;
+      // Its rights may have been taken back since it was left.
+      const { qos, retain } = will;
+      const isAllowed = holder.grants.publish(will.topic, { qos, retain, will: true }).isAllowed;
+      if (isAllowed) wills.push({ ...will, acceptedAt });
+      else this.#parts.ledger.refused('not-authorized');
+    }
     // The intake knows what is under way, and the front door waits for it when it closes.
     this.#parts.intake.publish(wills).catch((error: unknown) => {
       const fields = { gateway: this.#options.gatewayId, wills: wills.length };

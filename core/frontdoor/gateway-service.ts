@@ -17,6 +17,7 @@ import { type CallStatus, endCall, statusOf } from '../grpc/status.ts';
 import { unary } from '../grpc/unary.ts';
 import type { DeviceRegistry } from './device-registry.ts';
 import { type CloseReason, publicationsPerMessageMax } from './gateway-devices.ts';
+import type { GatewayRights } from './gateway-rights.ts';
 import { GatewayStream, type GatewayStreamOptions } from './gateway-stream.ts';
 import { type Intake, isRefused, type Refusal } from './intake.ts';
 import { checkSubscriptions, type SubscribeCall, SubscriberStream } from './subscriber-stream.ts';
@@ -45,6 +46,7 @@ export interface GatewayServiceParts {
   readonly fanout: Fanout;
   readonly intake: Intake;
   readonly registry: DeviceRegistry;
+  readonly rights: GatewayRights;
 }
 
 export class GatewayService {
@@ -53,12 +55,18 @@ export class GatewayService {
   readonly #gateways = new Set<GatewayStream>();
   readonly #subscribers = new Set<SubscriberStream>();
   readonly #refused = new Map<CloseReason, Counter>();
+  readonly #stopHearing: () => void;
   #subscriberCount = 0;
 
   constructor(parts: GatewayServiceParts, options: GatewayStreamOptions) {
     this.#parts = parts;
     this.#options = options;
     const { metrics } = parts;
+    const takenBack = metrics.counter(
+      'trunkline_gateway_subscriptions_taken_back_total',
+      'Subscriptions behind gateways that ended because rules do not grant them any more.',
+    );
+    this.#stopHearing = parts.rights.onChanged(() => takenBack.add(this.#recheck()));
     metrics.gauge('trunkline_gateways', 'Gateway streams attached.', () => this.#gateways.size);
     metrics.gauge(
       'trunkline_gateway_subscribers',
@@ -96,6 +104,7 @@ export class GatewayService {
 
   /** Ends every stream, and with it its sessions. */
   close(): void {
+    this.#stopHearing();
     for (const stream of this.#gateways) stream.end(stopping);
     for (const stream of this.#subscribers) stream.end(stopping);
   }
@@ -153,24 +162,36 @@ export class GatewayService {
   }
 
   #admitted(row: Row, path: string): Publication {
-    const admission = this.#parts.intake.admit(row);
+    const admission = this.#parts.intake.admit(row, this.#parts.rights.own.grants);
     if (!isRefused(admission)) return admission;
     throw new TrunklineError(errorCodes[admission.refusal], `${path}${admission.detail}.`);
   }
 
   #subscribe(call: SubscribeCall): void {
     try {
-      checkSubscriptions(call.request.subscriptions);
+      checkSubscriptions(call.request.subscriptions, this.#parts.rights.own.grants);
     } catch (error) {
       endCall(call, statusOf(error, this.#parts.log));
       return;
     }
     const stream = new SubscriberStream(
       call,
-      { ...this.#parts, onEnded: (ended) => this.#subscribers.delete(ended) },
+      {
+        ...this.#parts,
+        holder: this.#parts.rights.own,
+        onEnded: (ended) => this.#subscribers.delete(ended),
+      },
       { id: `gateway:subscribe/${++this.#subscriberCount}` },
     );
     this.#subscribers.add(stream);
+  }
+
+  /** The rules are others; answers how many subscriptions have ended. */
+  #recheck(): number {
+    let gone = 0;
+    for (const stream of this.#gateways) gone += stream.recheck();
+    for (const stream of [...this.#subscribers]) gone += stream.recheck();
+    return gone;
   }
 
   #countRefused(reason: CloseReason): void {

@@ -74,6 +74,11 @@ export class GatewayStream {
     call.on('cancelled', () => this.end(null));
   }
 
+  /** The rules are others; answers how many subscriptions have ended. */
+  recheck(): number {
+    return this.#devices?.recheck() ?? 0;
+  }
+
   /** Ends the stream and the sessions in it; null when the gateway is gone. */
   end(ending: CallStatus | null): void {
     if (this.#state === 'ended') return;

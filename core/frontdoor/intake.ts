@@ -6,6 +6,8 @@
 import type { Clock } from '../../base/clock.ts';
 import type { Ledger, RefusedReason } from '../../base/ledger.ts';
 import type { Publication, Qos } from '../../base/publication.ts';
+import type { Grants } from '../../base/rights/grants.ts';
+import { refusalText } from '../../base/rights/refusal-text.ts';
 import { topicNameFault } from '../../base/topic.ts';
 import type { Publication as Row } from '../../proto/gen/trunkline/v1/publication.ts';
 import type { Fanout } from '../fanout/target.ts';
@@ -54,9 +56,9 @@ export class Intake {
     this.#packetBytesMax = options.packetBytesMax;
   }
 
-  /** The publication as it may go on, or why not; a refusal is counted. */
-  admit(row: Row): Admission {
-    const refused = this.#check(row);
+  /** The publication as it may go on, or why not; a refusal is counted. `kind`: how it is published. */
+  admit(row: Row, grants: Grants, kind: 'now' | 'will' = 'now'): Admission {
+    const refused = this.#check(row) ?? rightsFault(row, grants, kind);
     if (refused !== null) {
       this.#ledger.refused(books[refused.refusal]);
       return refused;
@@ -98,10 +100,6 @@ export class Intake {
     if (topicFault !== null) {
       return { refusal: 'topic-invalid', detail: `.topic ${topicFault}` };
     }
-    if (row.topic.startsWith('$')) {
-      const detail = `.topic ${shown(row.topic)} starts with '$', which is for the fleet itself`;
-      return { refusal: 'not-authorized', detail };
-    }
     if (row.qos > 2) {
       return { refusal: 'qos-invalid', detail: `.qos is ${row.qos}; give 0, 1 or 2` };
     }
@@ -116,6 +114,16 @@ export class Intake {
     }
     return null;
   }
+}
+
+function rightsFault(row: Row, grants: Grants, kind: 'now' | 'will'): Refused | null {
+  const manner = { qos: row.qos as Qos, retain: row.retain, will: kind === 'will' };
+  const decision = grants.publish(row.topic, manner);
+  if (decision.isAllowed) return null;
+  return {
+    refusal: 'not-authorized',
+    detail: `.topic ${shown(row.topic)} ${refusalText(decision)}`,
+  };
 }
 
 export function isRefused(admission: Admission): admission is Refused {

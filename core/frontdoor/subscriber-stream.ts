@@ -8,11 +8,14 @@ import { TrunklineError } from '../../base/errors.ts';
 import type { Ledger } from '../../base/ledger.ts';
 import type { Logger } from '../../base/log.ts';
 import type { Publication, Qos } from '../../base/publication.ts';
+import type { Grants } from '../../base/rights/grants.ts';
+import { refusalText } from '../../base/rights/refusal-text.ts';
 import type { SubscribeRequest, SubscribeResponse } from '../../proto/gen/trunkline/v1/gateway.ts';
 import type { Subscription } from '../../proto/gen/trunkline/v1/session.ts';
 import type { Fanout, FanoutAttachment, FanoutTarget } from '../fanout/target.ts';
 import { type CallStatus, endCall } from '../grpc/status.ts';
 import { DeliveryQueue } from './delivery-queue.ts';
+import type { Holder } from './gateway-rights.ts';
 import { PacedOutput } from './paced-output.ts';
 import { SubscriptionSet, subscriptionFault, subscriptionsMax } from './subscription-set.ts';
 
@@ -25,6 +28,7 @@ export interface SubscriberParts {
   readonly log: Logger;
   readonly ledger: Ledger;
   readonly fanout: Fanout;
+  readonly holder: Holder;
   readonly onEnded: (stream: SubscriberStream) => void;
 }
 
@@ -57,6 +61,25 @@ export class SubscriberStream implements FanoutTarget {
       this.#queue.addRetained(this.#attachment.retained(filter), qos);
     }
     this.#scheduleFlush();
+  }
+
+  /** The rules are others: a call that they do not grant as it is ends; answers how many of its
+   * subscriptions that were. */
+  recheck(): number {
+    const subscriptions = [...this.#subscriptions.entries()];
+    const { grants } = this.#parts.holder;
+    const gone = subscriptions.filter(([filter, qos]) => {
+      const decision = grants.subscribe(filter, qos);
+      return !decision.isAllowed || decision.qos < qos;
+    });
+    if (gone.length === 0) return 0;
+    this.#parts.ledger.dropped('not-authorized', this.#queue.length);
+    this.#queue.clear();
+    this.end({
+      code: status.PERMISSION_DENIED,
+      details: 'The rules have changed, and do not grant these subscriptions any more.',
+    });
+    return gone.length;
   }
 
   deliver(publications: readonly Publication[]): void {
@@ -110,8 +133,8 @@ export class SubscriberStream implements FanoutTarget {
   }
 }
 
-/** Throws `filter-invalid` with the path of the field. */
-export function checkSubscriptions(subscriptions: readonly Subscription[]): void {
+/** Throws `filter-invalid` or `not-authorized` with the path of the field. */
+export function checkSubscriptions(subscriptions: readonly Subscription[], grants: Grants): void {
   if (subscriptions.length === 0 || subscriptions.length > subscriptionsMax) {
     throw new TrunklineError(
       'filter-invalid',
@@ -127,5 +150,21 @@ export function checkSubscriptions(subscriptions: readonly Subscription[]): void
       const detail = `subscriptions[${index}].qos is ${qos}; give 0, 1 or 2.`;
       throw new TrunklineError('filter-invalid', detail);
     }
+    requireGranted(grants, `subscriptions[${index}]`, { filter, qos: qos as Qos });
   }
+}
+
+function requireGranted(
+  grants: Grants,
+  path: string,
+  { filter, qos }: { readonly filter: string; readonly qos: Qos },
+): void {
+  const decision = grants.subscribe(filter, qos);
+  if (!decision.isAllowed) {
+    const text = `${path}.filter ${refusalText(decision)}.`;
+    throw new TrunklineError('not-authorized', text);
+  }
+  if (decision.qos === qos) return;
+  const most = `${path}.qos is ${qos}; ${decision.qos} is the highest that is allowed.`;
+  throw new TrunklineError('not-authorized', most);
 }

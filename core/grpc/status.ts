@@ -24,6 +24,8 @@ const codes = new Map<ErrorCode, status>([
   ['overloaded', status.RESOURCE_EXHAUSTED],
   ['rules-invalid', status.INVALID_ARGUMENT],
   ['rules-conflict', status.ABORTED],
+  ['device-invalid', status.INVALID_ARGUMENT],
+  ['device-exists', status.ALREADY_EXISTS],
   ['unsupported', status.UNIMPLEMENTED],
   ['edge-unknown', status.NOT_FOUND],
   ['command-refused', status.FAILED_PRECONDITION],

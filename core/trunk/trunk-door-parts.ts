@@ -6,6 +6,7 @@ import type { Metrics } from '../../base/metrics.ts';
 import type { TlsSource } from '../../base/tls/tls-identity.ts';
 import type { Backplane } from '../backplane/backplane.ts';
 import type { FanOut } from '../fanout/fan-out.ts';
+import type { Registry } from '../registry/registry.ts';
 import type { SessionSink } from '../sessions/session-sink.ts';
 import type { AttachedEdges } from './attached-edges.ts';
 import type { Drain } from './drain.ts';
@@ -20,6 +21,8 @@ export interface TrunkDoorParts {
   readonly sessions: SessionSink;
   readonly edges: AttachedEdges;
   readonly drain: Drain;
+  /** Null, or left out, where there is none. */
+  readonly registry?: Registry | null;
 }
 
 export interface TrunkDoorOptions {

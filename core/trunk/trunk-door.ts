@@ -7,6 +7,7 @@ import type { Metadata, Server, ServerDuplexStream } from '@grpc/grpc-js';
 import { TrunklineError } from '../../base/errors.ts';
 import { heartbeatMs as defaultHeartbeatMs } from '../../base/limits.ts';
 import { requirePeerName } from '../../base/tls/peer-names.ts';
+import { RegistryFeedServiceService } from '../../proto/gen/trunkline/v1/registry.ts';
 import type {
   ControlRequest,
   ControlResponse,
@@ -19,6 +20,7 @@ import { trunkService } from '../../proto/trunk-service.ts';
 import { BearerCheck } from '../grpc/bearer.ts';
 import { bindServer, closeServer, createServer } from '../grpc/server.ts';
 import type { CallStatus } from '../grpc/status.ts';
+import { RegistryFeed } from '../registry/registry-feed.ts';
 import { AttachGate } from './attach-gate.ts';
 import { ControlStream } from './control-stream.ts';
 import { helloOf, laneOwner } from './first-message.ts';
@@ -48,6 +50,7 @@ export class TrunkDoor {
   readonly #gate: AttachGate;
   readonly #health: TrunkHealth;
   readonly #renewal: LogRenewal;
+  readonly #registry: RegistryFeed;
   readonly #heartbeatMs: number;
   #port = 0;
   #closing: Promise<void> | null = null;
@@ -75,6 +78,14 @@ export class TrunkDoor {
       control: (call: ServerDuplexStream<ControlRequest, ControlResponse>) => this.#control(call),
       lane: (call: ServerDuplexStream<LaneRequest, LaneResponse>) => this.#lane(call),
     });
+    const { log, registry = null } = parts;
+    this.#registry = new RegistryFeed({
+      log,
+      registry,
+      bearer: this.#bearer,
+      tls: options.tls ?? null,
+    });
+    this.#server.addService(RegistryFeedServiceService, this.#registry.handlers());
     parts.metrics.gauge('trunkline_edges', 'Edges attached.', () => this.#edges.size);
   }
 
@@ -109,6 +120,7 @@ export class TrunkDoor {
 
   async #close(): Promise<void> {
     this.#health.setServing(false);
+    this.#registry.close();
     await this.#renewal.close();
     await settledWithin(this.#parts.clock, this.#parts.backplane);
     for (const end of [...this.#streams]) end(closingEnd);

@@ -1,17 +1,22 @@
 /** Bounds of the configuration: what a client gets at each, and that it is counted. */
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { after, test } from 'node:test';
 import { settings } from '../../base/config-schema.ts';
+import { descriptorsReserved } from '../../base/limits.ts';
 import { createLog } from '../../base/log.ts';
 import { Metrics } from '../../base/metrics.ts';
 import { MemoryWatch } from '../../broker/memory-watch.ts';
 import { Client5 } from '../support/client-5.ts';
 import { TestClient } from '../support/clients.ts';
+import { metric } from '../support/fleet.ts';
 import { type LocalBroker, openLocalBroker } from '../support/local-broker.ts';
+import { startProcess } from '../support/processes.ts';
 import { RawClient } from '../support/raw-client.ts';
 import { until } from '../support/until.ts';
 
+const hasPrlimit = spawnSync('prlimit', ['--version']).error === undefined;
 const opened: LocalBroker[] = [];
 
 after(async () => {
@@ -203,4 +208,26 @@ test('under memory pressure nobody new is let in, then slow readers go, then pub
   assert.equal((await client.connect('c')).reasonCode, 0x89);
   await client.closed;
   assert.equal(metOf(edge, 'memory_bytes'), 1);
+});
+
+const skip = hasPrlimit ? false : 'prlimit is not installed';
+
+test('connections leave the edge the files that it needs itself', { skip }, async () => {
+  const within = ['prlimit', '--nofile=400'];
+  const edge = await startProcess('edge', { within });
+  const url = `mqtt://127.0.0.1:${edge.port('mqtt')}`;
+  const client = await TestClient.connect(url);
+  await client.subscribe('t', 1);
+  const raws = await Promise.all(
+    Array.from({ length: 500 }, () => RawClient.open(edge.port('mqtt')).catch(() => null)),
+  );
+  const met = 'trunkline_limits_met_total{limit="connections"}';
+  await until(async () => (await metric(edge, met)) >= 200, 'some are turned away');
+  assert.ok((await metric(edge, 'trunkline_connections')) <= 400 - descriptorsReserved);
+  await client.publish('t', 'still served', { qos: 1 });
+  await client.expect(1);
+  assert.match(edge.stderr + edge.stdout, /fewer connections than configured/);
+  for (const raw of raws) raw?.destroy();
+  await client.end();
+  assert.deepEqual(await edge.stop(), { code: 0, signal: null });
 });

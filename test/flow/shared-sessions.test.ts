@@ -69,7 +69,9 @@ async function shows(core: RunningProcess, expected: readonly string[], isComple
     return isSame && last.complete === isComplete;
   };
   await until(isShown, `${expected.length} sessions`, 20_000).catch((error: unknown) => {
-    throw new Error(`last shown: ${JSON.stringify(last && { ...last, sessions: listed(last) })}`, { cause: error });
+    throw new Error(`last shown: ${JSON.stringify(last && { ...last, sessions: listed(last) })}`, {
+      cause: error,
+    });
   });
   return last as unknown as Answer;
 }

@@ -32,7 +32,7 @@ test('up speaks TLS at every door, and takes new certificates into use while it 
   const up = await startProcess('up', {
     flags: [
       ...['--edge-id', 'e', '--trunk-tls-ca', authority.ca, '--gateway-token', 'gate'],
-      ...['--http-token', 'see', '--tls-cert', live.cert, '--tls-key', live.key],
+      ...['--auth-registry', '--http-token', 'see', '--tls-cert', live.cert, '--tls-key', live.key],
       ...[...files('trunk'), ...files('gateway'), ...files('http')],
     ],
   });
@@ -46,14 +46,19 @@ test('up speaks TLS at every door, and takes new certificates into use while it 
   });
   const subscriptions = [{ filter: 'a/#', qos: 1 }];
   const inbox = new Inbox(gateway.subscribe({ subscriptions }, metadata));
-  const device = await TestClient.connect(`mqtts://127.0.0.1:${up.port('mqtts')}`, { ca });
+  const trusting = { env: { NODE_EXTRA_CA_CERTS: authority.ca } };
+  const door = ['--core', `https://${address}`, '--token', 'see'];
+  const made = await runCommand(['registry', 'create', 'pump', ...door], trusting);
+  assert.equal(made.code, 0, made.stderr);
+  const password = /"secret": ?"([^"]+)"/.exec(made.stdout)?.[1] ?? '';
+  const who = { ca, clientId: 'pump', username: 'pump', password };
+  const device = await connected(`mqtts://127.0.0.1:${up.port('mqtts')}`, who);
   try {
     await device.publish('a/b', 'over five connections', { qos: 1, retain: true });
     const { publications } = await inbox.next();
     assert.equal(String(publications[0]?.payload), 'over five connections');
 
     const list = ['sessions', 'list', '--http', `https://127.0.0.1:${up.port('http')}`];
-    const trusting = { env: { NODE_EXTRA_CA_CERTS: authority.ca } };
     const seen = await runCommand([...list, '--token', 'see', '--json'], trusting);
     assert.equal(seen.code, 0, seen.stderr);
     const doubting = await runCommand([...list, '--token', 'see']);
@@ -73,6 +78,16 @@ test('up speaks TLS at every door, and takes new certificates into use while it 
     assert.equal(code, 0);
   }
 });
+
+/** The edge hears of a new device a moment later. */
+async function connected(url: string, options: object): Promise<TestClient> {
+  let client: TestClient | null = null;
+  await until(async () => {
+    client = await TestClient.connect(url, options).catch(() => null);
+    return client !== null;
+  }, 'the device is known');
+  return client as unknown as TestClient;
+}
 
 function shownAt(port: number, ca: Buffer): Promise<string> {
   return new Promise((resolve) => {

@@ -14,7 +14,11 @@ import { createLog } from '../../base/log.ts';
 import { Metrics } from '../../base/metrics.ts';
 import { FleetEngine } from '../../core/fleet/fleet-engine.ts';
 import { nameOnly } from '../../core/fleet/session-watch.ts';
-import { type FrontDoorOptions, openFrontDoor } from '../../core/frontdoor/front-door.ts';
+import {
+  type FrontDoorOptions,
+  type FrontDoorParts,
+  openFrontDoor,
+} from '../../core/frontdoor/front-door.ts';
 import { SessionIndex } from '../../core/sessions/session-index.ts';
 import { FleetServiceClient } from '../../proto/gen/trunkline/v1/fleet.ts';
 import {
@@ -42,8 +46,9 @@ export function fleetParts() {
 export async function openTestFront(
   options: Partial<FrontDoorOptions> = {},
   clock: Clock = systemClock,
+  more: Pick<FrontDoorParts, 'rights'> = {},
 ) {
-  const parts = { ...fleetParts(), clock, fanout: new FakeFanout() };
+  const parts = { ...fleetParts(), clock, fanout: new FakeFanout(), ...more };
   const door = await openFrontDoor(parts, {
     host: '127.0.0.1',
     port: 0,

@@ -11,7 +11,7 @@ import type { Publication } from '../../base/publication.ts';
 import { Spool } from '../../bridge/spool.ts';
 import { type EnhancedAuthenticate, noEnhancedAuthenticate } from '../../broker/authenticate.ts';
 import { DeviceBroker } from '../../broker/device-broker.ts';
-import type { OpenDoors } from '../../broker/listeners.ts';
+import type { DeviceBrokerParts } from '../../broker/device-broker-parts.ts';
 
 export interface LocalBroker {
   readonly broker: DeviceBroker;
@@ -37,7 +37,7 @@ export async function openLocalBroker(
   settings: Settings = {},
   data?: string,
   enhancedAuthenticate: EnhancedAuthenticate = noEnhancedAuthenticate,
-  openDoors?: OpenDoors,
+  more: Pick<DeviceBrokerParts, 'rights' | 'authenticators'> = {},
 ): Promise<LocalBroker> {
   const folder = data ?? (await mkdtemp(join(tmpdir(), 'trunkline-broker-')));
   const config = configSchema.parse({
@@ -79,11 +79,12 @@ export async function openLocalBroker(
         sessionEvent: () => {},
       },
       enhancedAuthenticate,
+      ...more,
     },
     config,
   );
   try {
-    await broker.listen(openDoors);
+    await broker.listen();
   } catch (error) {
     await broker.close();
     await spool.close();

@@ -72,12 +72,17 @@ export class NatsServer {
     const child = spawn(natsProgram(), ['-c', this.#file], { stdio: ['ignore', 'pipe', 'pipe'] });
     this.#child = child;
     servers.add(this);
+    this.#output = '';
     const take = (text: Buffer) => {
       this.#output = (this.#output + text.toString()).slice(-100_000);
     };
     child.stdout?.on('data', take);
     child.stderr?.on('data', take);
-    await until(() => this.isUp(), `nats-server listens\n${this.#output}`, 10_000);
+    // Its monitor answers earlier than it takes clients.
+    const isReady = () => this.#output.includes('Server is ready');
+    await until(isReady, 'nats-server takes clients', 10_000).catch((error: unknown) => {
+      throw new Error(this.#output, { cause: error });
+    });
     return this;
   }
 
@@ -97,10 +102,6 @@ export class NatsServer {
     } catch {
       return null;
     }
-  }
-
-  async isUp(): Promise<boolean> {
-    return (await this.tell('/varz')) !== null;
   }
 }
 

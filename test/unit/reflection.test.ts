@@ -48,6 +48,7 @@ test('buf lists the services and methods that are served, by reflection alone', 
     'grpc.health.v1.Health',
     'trunkline.v1.FleetService',
     'trunkline.v1.GatewayService',
+    'trunkline.v1.RegistryService',
   ]);
 });
 
