@@ -225,14 +225,14 @@ test('the address tells what is shown, and shows it to whoever gets it', async (
   await sessionRow(page, 'meter-1').waitFor({ state: 'detached' });
   await page.getByRole('button', { name: 'meter-2' }).click();
   await page.getByRole('dialog', { name: 'meter-2' }).waitFor();
+  await page.waitForURL(/#filter=state\+%3D\+kept&device=meter-2$/);
   const there = page.url();
-  assert.match(there, /#filter=state\+%3D\+kept&device=meter-2$/);
   const other = await browser.visit(there);
   await other.page.getByRole('dialog', { name: 'meter-2' }).waitFor();
   assert.equal(await other.page.getByLabel('Filter sessions').inputValue(), 'state = kept');
   await other.page.keyboard.press('Escape');
   await other.page.getByRole('dialog').waitFor({ state: 'detached' });
-  assert.doesNotMatch(other.page.url(), /device/);
+  await other.page.waitForURL((url) => !url.hash.includes('device'));
 });
 
 test('nothing makes a phone scroll sideways', async () => {
